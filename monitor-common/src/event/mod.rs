@@ -1,0 +1,193 @@
+//! The events: one file each, one line each in the list below.
+//!
+//! The list gives [`EventKind`], the decoder and the field tables. Numbers are never used again for
+//! something else.
+
+mod cgroup;
+mod cred;
+mod exec;
+mod exit;
+pub mod field;
+mod file;
+mod fork;
+mod header;
+mod mount;
+mod namespace;
+pub mod plain;
+mod ptrace;
+pub mod record;
+mod root;
+mod socket;
+mod state;
+mod tail;
+
+pub use cgroup::{Cgroup, op as cgroup_op};
+pub use cred::Cred;
+pub use exec::{Exec, transition};
+pub use exit::Exit;
+pub use file::FileOpen;
+pub use fork::Fork;
+pub use header::{HEADER_LEN, Header, flags};
+pub use mount::{MOUNT_FLAGS, Mount};
+pub use namespace::{NAMESPACE_FLAGS, Namespace};
+pub use ptrace::Ptrace;
+pub use record::Record;
+pub use root::Root;
+pub use socket::Socket;
+pub use state::{State, reason as state_reason};
+pub use tail::{RACED, STRING_PREFIX, TRUNCATED, Tail, TailString, UNREACHABLE};
+
+use field::{Field, TailField};
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// Fewer bytes than a header.
+    ShortHeader,
+    /// The header's length is beyond the bytes, or shorter than header and payload.
+    BadLength,
+    /// No event has this number.
+    UnknownKind(u16),
+    /// The strings do not fit into the record.
+    BadTail,
+}
+
+impl core::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::ShortHeader => f.write_str("shorter than a record header"),
+            Self::BadLength => f.write_str("the length in the header does not fit"),
+            Self::UnknownKind(kind) => write!(f, "unknown event kind {kind}"),
+            Self::BadTail => f.write_str("a string reaches beyond the end of the record"),
+        }
+    }
+}
+
+macro_rules! events {
+    ($( $(#[doc = $doc:literal])+ $variant:ident($payload:ident) = $number:literal, $name:literal; )+) => {
+        /// The kinds of records.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        pub enum EventKind { $( $(#[doc = $doc])+ $variant = $number, )+ }
+
+        impl EventKind {
+            /// Every kind, in the order of the numbers.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
+
+            /// The kind with this number.
+            pub const fn from_raw(raw: u16) -> Option<Self> {
+                match raw { $( $number => Some(Self::$variant), )+ _ => None }
+            }
+
+            /// The name in output, filters and rules.
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$variant => $name, )+ }
+            }
+
+            /// One line for the reference.
+            pub const fn doc(self) -> &'static str {
+                match self { $( Self::$variant => concat!($($doc),+), )+ }
+            }
+
+            /// The fixed fields of the payload.
+            pub const fn fields(self) -> &'static [Field] {
+                match self { $( Self::$variant => <$payload as Record>::FIELDS, )+ }
+            }
+
+            /// The strings of the tail.
+            pub const fn tail_fields(self) -> &'static [TailField] {
+                match self { $( Self::$variant => <$payload as Record>::TAIL, )+ }
+            }
+
+            /// Bytes of the payload.
+            pub const fn payload_size(self) -> usize {
+                match self { $( Self::$variant => <$payload as Record>::SIZE, )+ }
+            }
+        }
+
+        /// A decoded payload.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Payload { $( $(#[doc = $doc])+ $variant($payload), )+ }
+
+        impl EventRef<'_> {
+            /// The payload as numbers.
+            #[inline]
+            pub fn payload(&self) -> Option<Payload> {
+                match self.kind { $( EventKind::$variant => <$payload as Record>::read(self.payload).map(Payload::$variant), )+ }
+            }
+        }
+    };
+}
+
+events! {
+    /// A program was executed.
+    Exec(Exec) = 1, "exec";
+    /// A process was made.
+    Fork(Fork) = 2, "fork";
+    /// A process ended.
+    Exit(Exit) = 3, "exit";
+    /// What a task is confined by, at the start and at each change.
+    State(State) = 4, "state";
+    /// A mount was made, moved, changed or removed.
+    Mount(Mount) = 10, "mount";
+    /// A root directory was changed.
+    Root(Root) = 11, "root";
+    /// Credentials were changed.
+    Cred(Cred) = 20, "cred";
+    /// A socket was connected.
+    Connect(Socket) = 30, "connect";
+    /// A socket was bound.
+    Bind(Socket) = 31, "bind";
+    /// A socket was made to listen.
+    Listen(Socket) = 32, "listen";
+    /// Namespaces were joined or made.
+    Namespace(Namespace) = 40, "namespace";
+    /// A cgroup was made or removed, or a task moved.
+    Cgroup(Cgroup) = 41, "cgroup";
+    /// A file was opened through a foreign mount.
+    FileOpen(FileOpen) = 50, "file_open";
+    /// Access to a task of another container was asked for.
+    Ptrace(Ptrace) = 51, "ptrace";
+}
+
+/// A record, borrowed from the bytes it arrived in; every length has been checked.
+#[derive(Clone, Copy, Debug)]
+pub struct EventRef<'a> {
+    /// What happened.
+    pub kind: EventKind,
+    /// Who, when, where.
+    pub header: Header,
+    /// Bytes of the payload, exactly [`EventKind::payload_size`].
+    pub payload: &'a [u8],
+    /// Bytes of the tail.
+    pub tail: &'a [u8],
+}
+
+impl<'a> EventRef<'a> {
+    /// Reads a record from `bytes`. Takes any bytes.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let header = Header::read(bytes).ok_or(DecodeError::ShortHeader)?;
+        let kind = EventKind::from_raw(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
+        let end = usize::from(header.len);
+        let payload_end = HEADER_LEN + kind.payload_size();
+        if end > bytes.len() || end < payload_end {
+            return Err(DecodeError::BadLength);
+        }
+        let this = Self {
+            kind,
+            header,
+            payload: &bytes[HEADER_LEN..payload_end],
+            tail: &bytes[payload_end..end],
+        };
+        let wanted = kind.tail_fields().len();
+        if Tail::new(this.tail).take(wanted).count() != wanted {
+            return Err(DecodeError::BadTail);
+        }
+        Ok(this)
+    }
+
+    /// The `n`th string of the tail.
+    pub fn string(&self, n: usize) -> TailString<'a> {
+        Tail::new(self.tail).nth_string(n)
+    }
+}

@@ -1,0 +1,157 @@
+//! The kernel fields that Bulkhead reads, by name: resolved from BTF at start, read through one module.
+//!
+//! The loader looks each one up in `/sys/kernel/btf/vmlinux` and patches the offsets into the object's
+//! `.rodata`, which the kernel freezes before it verifies the programs, so that they count as constants.
+
+/// Offset of a field that this kernel does not have.
+pub const MISSING: u16 = u16::MAX;
+
+/// How to find one field.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelField {
+    /// Places to look, in order of preference: `struct`, then the member path from it. An empty path asks
+    /// for nothing but the type.
+    pub places: &'static [(&'static str, &'static str)],
+    /// True if no sensor works without it.
+    pub required: bool,
+}
+
+macro_rules! kernel_fields {
+    ($( $name:ident: $need:ident $( $ty:literal . $path:literal )|+; )+) => {
+        /// Index of a kernel field in the offset table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u16)]
+        #[expect(missing_docs, reason = "each name is the C struct and its member")]
+        pub enum FieldId { $( $name, )+ }
+
+        /// How to find each field, in the order of [`FieldId`].
+        pub const KERNEL_FIELDS: &[KernelField] = &[ $( KernelField {
+            places: &[ $( ($ty, $path) ),+ ],
+            required: kernel_fields!(@ $need),
+        }, )+ ];
+
+        /// The names, in the order of [`FieldId`].
+        pub const FIELD_IDS: &[FieldId] = &[ $( FieldId::$name, )+ ];
+    };
+    (@ required) => { true };
+    (@ optional) => { false };
+}
+
+kernel_fields! {
+    TaskPid: required "task_struct"."pid";
+    TaskTgid: required "task_struct"."tgid";
+    TaskRealParent: required "task_struct"."real_parent";
+    TaskGroupLeader: required "task_struct"."group_leader";
+    TaskStartBoottime: required "task_struct"."start_boottime";
+    TaskCred: required "task_struct"."cred";
+    TaskMm: required "task_struct"."mm";
+    TaskFs: required "task_struct"."fs";
+    TaskFiles: required "task_struct"."files";
+    TaskNsproxy: required "task_struct"."nsproxy";
+    TaskCgroups: required "task_struct"."cgroups";
+    TaskSignal: required "task_struct"."signal";
+    TaskExitCode: required "task_struct"."exit_code";
+    TaskAtomicFlags: optional "task_struct"."atomic_flags";
+    TaskSeccompMode: optional "task_struct"."seccomp.mode";
+    TaskFlags: required "task_struct"."flags";
+    SignalLive: required "signal_struct"."live.counter";
+    CredUid: required "cred"."uid";
+    CredGid: required "cred"."gid";
+    CredSuid: required "cred"."suid";
+    CredEuid: required "cred"."euid";
+    CredEgid: required "cred"."egid";
+    CredFsuid: required "cred"."fsuid";
+    CredCapPermitted: required "cred"."cap_permitted";
+    CredCapEffective: required "cred"."cap_effective";
+    CredCapBset: required "cred"."cap_bset";
+    CredUserNs: required "cred"."user_ns";
+    NsproxyUts: required "nsproxy"."uts_ns";
+    NsproxyIpc: required "nsproxy"."ipc_ns";
+    NsproxyMnt: required "nsproxy"."mnt_ns";
+    NsproxyPid: required "nsproxy"."pid_ns_for_children";
+    NsproxyNet: required "nsproxy"."net_ns";
+    NsproxyTime: optional "nsproxy"."time_ns";
+    NsproxyCgroup: required "nsproxy"."cgroup_ns";
+    UtsInum: required "uts_namespace"."ns.inum";
+    IpcInum: required "ipc_namespace"."ns.inum";
+    MntInum: required "mnt_namespace"."ns.inum";
+    PidInum: required "pid_namespace"."ns.inum";
+    NetInum: required "net"."ns.inum";
+    TimeInum: optional "time_namespace"."ns.inum";
+    CgroupInum: required "cgroup_namespace"."ns.inum";
+    UserInum: required "user_namespace"."ns.inum";
+    UserUidMapExtent: optional "user_namespace"."uid_map.extent";
+    MmArgStart: required "mm_struct"."arg_start";
+    MmArgEnd: required "mm_struct"."arg_end";
+    MmExeFile: required "mm_struct"."exe_file";
+    FileMnt: required "file"."f_path.mnt" | "file"."__f_path.mnt";
+    FileDentry: required "file"."f_path.dentry" | "file"."__f_path.dentry";
+    FileInode: required "file"."f_inode";
+    FileFlags: required "file"."f_flags";
+    FilePrivate: required "file"."private_data";
+    DentryName: required "dentry"."d_name.name" | "dentry"."__d_name.name";
+    DentryParent: required "dentry"."d_parent";
+    DentryInode: required "dentry"."d_inode";
+    InodeIno: required "inode"."i_ino";
+    InodeMode: required "inode"."i_mode";
+    InodeUid: required "inode"."i_uid";
+    InodeSb: required "inode"."i_sb";
+    InodeNlink: required "inode"."i_nlink";
+    InodeCtime: optional "inode"."i_ctime_sec" | "inode"."__i_ctime.tv_sec" | "inode"."i_ctime.tv_sec";
+    SbDev: required "super_block"."s_dev";
+    SbMagic: required "super_block"."s_magic";
+    SbBdev: required "super_block"."s_bdev";
+    SbType: required "super_block"."s_type";
+    FsTypeName: required "file_system_type"."name";
+    VfsmountRoot: required "vfsmount"."mnt_root";
+    VfsmountSb: required "vfsmount"."mnt_sb";
+    MountMnt: required "mount"."mnt";
+    MountParent: required "mount"."mnt_parent";
+    MountMountpoint: required "mount"."mnt_mountpoint";
+    MountNs: required "mount"."mnt_ns";
+    MountList: optional "mount"."mnt_list";
+    MountNode: optional "mount"."mnt_node";
+    MntNsList: optional "mnt_namespace"."list";
+    MntNsLast: optional "mnt_namespace"."mnt_last_node";
+    MntNsTree: optional "mnt_namespace"."mounts";
+    RbRight: required "rb_node"."rb_right";
+    ListPrev: required "list_head"."prev";
+    FsRootMnt: required "fs_struct"."root.mnt";
+    FsRootDentry: required "fs_struct"."root.dentry";
+    FsPwdMnt: required "fs_struct"."pwd.mnt";
+    FsPwdDentry: required "fs_struct"."pwd.dentry";
+    FilesFdt: required "files_struct"."fdt";
+    FdtFd: required "fdtable"."fd";
+    FdtMax: required "fdtable"."max_fds";
+    CssSetDfl: required "css_set"."dfl_cgrp";
+    CssSetSubsys: required "css_set"."subsys";
+    CssCgroup: required "cgroup_subsys_state"."cgroup";
+    CgroupKn: required "cgroup"."kn";
+    CgroupRoot: required "cgroup"."root";
+    CgroupRootHierarchy: required "cgroup_root"."hierarchy_id";
+    KnId: required "kernfs_node"."id";
+    KnParent: required "kernfs_node"."parent" | "kernfs_node"."__parent";
+    SocketSk: required "socket"."sk";
+    SkFamily: required "sock"."__sk_common.skc_family";
+    SkDport: required "sock"."__sk_common.skc_dport";
+    SkNum: required "sock"."__sk_common.skc_num";
+    SkDaddr: required "sock"."__sk_common.skc_daddr";
+    SkRcvSaddr: required "sock"."__sk_common.skc_rcv_saddr";
+    SkV6Daddr: optional "sock"."__sk_common.skc_v6_daddr";
+    SkV6RcvSaddr: optional "sock"."__sk_common.skc_v6_rcv_saddr";
+    UnixPeer: optional "unix_sock"."peer";
+    UnixAddr: optional "unix_sock"."addr";
+    UnixDentry: optional "unix_sock"."path.dentry";
+    UnixAddrLen: optional "unix_address"."len";
+    UnixAddrName: optional "unix_address"."name";
+    BinprmFile: required "linux_binprm"."file";
+    FsContextType: optional "fs_context"."fs_type";
+    RegsDi: optional "pt_regs"."di" | "pt_regs"."regs";
+    RegsSi: optional "pt_regs"."si" | "pt_regs"."regs";
+    RegsDx: optional "pt_regs"."dx" | "pt_regs"."regs";
+    RegsR10: optional "pt_regs"."r10" | "pt_regs"."regs";
+    RegsR8: optional "pt_regs"."r8" | "pt_regs"."regs";
+}
+
+/// Number of fields in the offset table.
+pub const FIELD_COUNT: usize = KERNEL_FIELDS.len();

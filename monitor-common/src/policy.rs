@@ -1,0 +1,131 @@
+//! The maps that both sides write: which cgroup is which container, which task belongs where, whom to trust.
+//!
+//! A *container key* is a `u64`: the id of the container's top cgroup in the v2 hierarchy; or that id in a
+//! v1 hierarchy with [`KEY_V1`]; or, for a container without a cgroup of its own, the inode of its mount
+//! namespace with [`KEY_MNT_NS`]. 0 is the host.
+
+/// Bit of a container key that is a cgroup v1 id.
+pub const KEY_V1: u64 = 1 << 63;
+/// Bit of a container key that is the inode of a mount namespace.
+pub const KEY_MNT_NS: u64 = 1 << 62;
+
+/// Value of `CGROUPS`: a cgroup inside a container.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CgroupEntry {
+    /// Key of the container.
+    pub container: u64,
+}
+
+/// Value of `CONTAINERS`, by container key.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerEntry {
+    /// When it reached ENTRY, nanoseconds since boot; 0 while it is set up.
+    pub entered: u64,
+}
+
+/// Value of `TASKS`, by thread id: tasks of containers and tasks of trusted runtimes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskEntry {
+    /// Key of the container that the task was born in or joined; stays when it leaves the cgroup.
+    pub container: u64,
+    /// Digest of the state last reported; 0 if none was.
+    pub state: u64,
+    /// Permitted capabilities last seen.
+    pub cap_permitted: u64,
+    /// [`task_flags`].
+    pub flags: u32,
+    /// Real uid last seen.
+    pub uid: u32,
+    /// Effective uid last seen.
+    pub euid: u32,
+    /// Saved uid last seen.
+    pub suid: u32,
+}
+
+/// Bits of [`TaskEntry::flags`].
+pub mod task_flags {
+    /// A trusted runtime task that has not yet executed container content.
+    pub const RUNTIME: u32 = 1 << 0;
+    /// The credentials in the entry have been read.
+    pub const CREDS: u32 = 1 << 1;
+}
+
+/// Key of `TRUSTED`: a file, whatever its name.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// Inode number.
+    pub ino: u64,
+    /// Kernel device number (major << 20 | minor).
+    pub dev: u32,
+    /// Unused, 0.
+    pub reserved: u32,
+}
+
+/// Values of `TRUSTED`.
+pub mod trust {
+    /// An OCI runtime: its tasks set containers up and join them.
+    pub const RUNTIME: u32 = 1;
+    /// An engine, shim, kubelet or init: may move tasks between cgroups.
+    pub const ENGINE: u32 = 2;
+}
+
+/// What the loader tells the kernel side once, in `.rodata`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Must equal [`crate::ABI_VERSION`].
+    pub abi: u32,
+    /// Process id of the daemon, whose own events are left out.
+    pub daemon_pid: u32,
+    /// Inode of the initial mount namespace.
+    pub host_mnt_ns: u32,
+    /// 1: identity is by cgroup v2; 0: by the v1 hierarchy below.
+    pub cgroup_v2: u32,
+    /// Number of the v1 hierarchy used for identity.
+    pub v1_hierarchy: u32,
+    /// Index of its controller in `css_set.subsys`.
+    pub v1_subsys: u32,
+    /// 1 on arm64, 0 on x86-64: which system call table and register names hold.
+    pub aarch64: u32,
+    /// Device of the initial root directory.
+    pub host_root_dev: u32,
+    /// Inode of the initial root directory.
+    pub host_root_ino: u64,
+    /// Id of the root cgroup of the identity hierarchy.
+    pub root_cgroup: u64,
+}
+
+/// Value of `SELFTEST`: facts that the kernel side read of the daemon itself, by helper and by offset.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each name says whose fact it is and how it was read")]
+pub struct SelfTest {
+    pub done: u32,
+    pub abi: u32,
+    pub pid_helper: u32,
+    pub pid_offsets: u32,
+    pub tid_helper: u32,
+    pub tid_offsets: u32,
+    pub uid_helper: u32,
+    pub uid_offsets: u32,
+    pub ppid: u32,
+    pub mnt_ns: u32,
+    pub pid_ns: u32,
+    pub net_ns: u32,
+    pub ipc_ns: u32,
+    pub uts_ns: u32,
+    pub cgroup_ns: u32,
+    pub user_ns: u32,
+    pub root_dev: u32,
+    pub exe_dev: u32,
+    pub root_ino: u64,
+    pub exe_ino: u64,
+    pub cgroup_helper: u64,
+    pub cgroup_offsets: u64,
+    pub cap_effective: u64,
+    pub started: u64,
+}

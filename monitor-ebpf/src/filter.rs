@@ -1,0 +1,246 @@
+//! Whose task it is: a container's, a trusted runtime's, or the host's, which is left alone.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use monitor_common::counters::Counter;
+use monitor_common::event::{Cred as CredRecord, EventKind, State, state_reason};
+use monitor_common::offsets::FieldId as F;
+use monitor_common::policy::{TaskEntry, task_flags};
+
+use crate::emit::{PATH_MAX, Ring, reserve};
+use crate::kernel::task::Task;
+use crate::kernel::{Ptr, cgroup, file, mount, ns};
+use crate::maps::{CGROUPS, TASKS, config, count};
+
+/// `BPF_NOEXIST`.
+const NOEXIST: u64 = 1;
+
+/// The task that a record is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject {
+    pub(crate) task: Task,
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    /// Container key, 0 for the host.
+    pub(crate) container: u64,
+    pub(crate) cgroup: u64,
+    /// A trusted runtime task that has not yet executed container content.
+    pub(crate) runtime: bool,
+}
+
+impl Subject {
+    /// The current task, whoever it belongs to.
+    #[inline(always)]
+    pub(crate) fn anyone() -> Self {
+        let ids = bpf_get_current_pid_tgid();
+        let task = Task::current();
+        Self {
+            task,
+            pid: (ids >> 32) as u32,
+            tid: ids as u32,
+            container: 0,
+            cgroup: cgroup::of_task(task),
+            runtime: false,
+        }
+    }
+
+    /// The current task if it belongs to a container or to a trusted runtime; `None` for the host.
+    #[inline(always)]
+    pub(crate) fn current() -> Option<Self> {
+        let ids = bpf_get_current_pid_tgid();
+        let (pid, tid) = ((ids >> 32) as u32, ids as u32);
+        let config = config();
+        if pid == config.daemon_pid {
+            return None;
+        }
+        let task = Task::current();
+        if let Some(entry) = entry(tid) {
+            return Some(Self {
+                task,
+                pid,
+                tid,
+                container: entry.container,
+                cgroup: cgroup::of_task(task),
+                runtime: entry.flags & task_flags::RUNTIME != 0,
+            });
+        }
+        let cgroup = cgroup::of_task(task);
+        if cgroup == config.root_cgroup {
+            return None;
+        }
+        let container = container_of(cgroup)?;
+        adopt(task, tid, container);
+        Some(Self { task, pid, tid, container, cgroup, runtime: false })
+    }
+}
+
+/// A copy of a task's entry.
+#[inline(always)]
+pub(crate) fn entry(tid: u32) -> Option<TaskEntry> {
+    // SAFETY: the entry is copied at once; a concurrent writer changes single fields only.
+    unsafe { TASKS.get(&tid) }.copied()
+}
+
+/// The container that a cgroup belongs to.
+#[inline(always)]
+pub(crate) fn container_of(cgroup: u64) -> Option<u64> {
+    // SAFETY: one aligned u64 is read.
+    unsafe { CGROUPS.get(&cgroup) }.map(|entry| entry.container)
+}
+
+/// Writes a task's entry; a full map is counted.
+#[inline(always)]
+pub(crate) fn put(tid: u32, entry: &TaskEntry) {
+    if TASKS.insert(&tid, entry, 0).is_err() {
+        count(Counter::TasksFull);
+    }
+}
+
+/// Gives a task of a container its entry, if it has none: it is older than the daemon, or came by a way that
+/// no hook saw.
+#[inline(always)]
+pub(crate) fn adopt(task: Task, tid: u32, container: u64) {
+    let cred = task.cred();
+    let entry = TaskEntry {
+        container,
+        state: 0,
+        cap_permitted: cred.cap_permitted,
+        flags: task_flags::CREDS,
+        uid: cred.uid,
+        euid: cred.euid,
+        suid: cred.suid,
+    };
+    // EEXIST means that another CPU was first, which is as good.
+    if let Err(errno) = TASKS.insert(&tid, &entry, NOEXIST)
+        && errno != -17
+    {
+        count(Counter::TasksFull);
+    }
+}
+
+/// Digest of what confines a task: cheap to compute, differs when a namespace, the root's or the working
+/// directory's mount namespace does. Never 0.
+#[inline(always)]
+pub(crate) fn digest(task: Task) -> u64 {
+    let root = mount::namespace_of(task.root().0).0;
+    let cwd = mount::namespace_of(task.cwd().0).0;
+    // Odd multipliers mix the addresses, whose low bits are equal.
+    let mut mixed = task.nsproxy().0.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ task.user_ns().0).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ root).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed = (mixed ^ cwd).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed | 1
+}
+
+/// Compares a container task with what was last seen of it, and reports what no hook explained.
+#[inline(always)]
+pub(crate) fn compare(subject: &Subject) {
+    if subject.runtime || subject.container == 0 {
+        return;
+    }
+    let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return };
+    let now = digest(subject.task);
+    // SAFETY: a live map value; this task is the only one to write its entry.
+    let before = unsafe { (*entry).state };
+    if before != now {
+        // SAFETY: as above.
+        unsafe { (*entry).state = now };
+        report_state(subject, state_reason::CHANGE);
+    }
+}
+
+/// Compares a container task's credentials with those last seen, and reports a change that no watched call
+/// made: a 32-bit call, or a write to kernel memory.
+#[inline(always)]
+pub(crate) fn compare_creds(subject: &Subject) {
+    if subject.runtime || subject.container == 0 {
+        return;
+    }
+    let Some(before) = entry(subject.tid) else { return };
+    if before.flags & task_flags::CREDS == 0 {
+        return;
+    }
+    let (uid, euid) = subject.task.uids();
+    if uid != before.uid || euid != before.euid {
+        report_creds(subject, 0, 0, 0);
+    }
+}
+
+/// Writes a credentials record and remembers what it says.
+#[inline(always)]
+pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
+    let cred = subject.task.cred();
+    let mut old = (cred.uid, cred.euid, cred.suid, cred.cap_permitted);
+    if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
+        // SAFETY: a live map value; this task is the only one to write its entry.
+        unsafe {
+            if (*entry).flags & task_flags::CREDS != 0 {
+                old = ((*entry).uid, (*entry).euid, (*entry).suid, (*entry).cap_permitted);
+            }
+            (*entry).uid = cred.uid;
+            (*entry).euid = cred.euid;
+            (*entry).suid = cred.suid;
+            (*entry).cap_permitted = cred.cap_permitted;
+            (*entry).flags |= task_flags::CREDS;
+        }
+    }
+    let Some(mut out) = reserve::<CredRecord, 0>(Ring::Critical) else { return };
+    let user_ns = Ptr(cred.user_ns);
+    out.body(CredRecord {
+        old_cap_permitted: old.3,
+        cap_permitted: cred.cap_permitted,
+        cap_effective: cred.cap_effective,
+        op,
+        ret,
+        wanted,
+        old_uid: old.0,
+        old_euid: old.1,
+        old_suid: old.2,
+        new_uid: cred.uid,
+        new_euid: cred.euid,
+        new_suid: cred.suid,
+        new_fsuid: cred.fsuid,
+        new_gid: cred.gid,
+        new_egid: cred.egid,
+        user_ns: user_ns.read(F::UserInum),
+        ns_root: ns::root_uid(user_ns),
+    });
+    out.submit(EventKind::Cred, subject, 0);
+}
+
+/// Writes a state record.
+#[inline(never)]
+pub(crate) fn report_state(subject: &Subject, reason: u32) {
+    let Some(mut out) = reserve::<State, { PATH_MAX + 16 }>(Ring::Critical) else { return };
+    let task = subject.task;
+    let (root, cwd) = (task.root(), task.cwd());
+    let cred = task.cred_ptr();
+    let proxy = task.nsproxy();
+    let root_inode = root.1.follow(F::DentryInode);
+    let body = out.body_ptr();
+    // Field by field: a whole record on the stack would leave too little of its 512 bytes for the caller.
+    // SAFETY: `body` is the slot's payload, writable and aligned; every field is written.
+    unsafe {
+        (*body).cap_effective = cred.read(F::CredCapEffective);
+        (*body).cap_permitted = cred.read(F::CredCapPermitted);
+        (*body).cap_bounding = cred.read(F::CredCapBset);
+        (*body).root_ino = root_inode.read(F::InodeIno);
+        (*body).reason = reason;
+        (*body).mnt_ns = proxy.follow(F::NsproxyMnt).read(F::MntInum);
+        (*body).pid_ns = proxy.follow(F::NsproxyPid).read(F::PidInum);
+        (*body).net_ns = proxy.follow(F::NsproxyNet).read(F::NetInum);
+        (*body).ipc_ns = proxy.follow(F::NsproxyIpc).read(F::IpcInum);
+        (*body).uts_ns = proxy.follow(F::NsproxyUts).read(F::UtsInum);
+        (*body).cgroup_ns = proxy.follow(F::NsproxyCgroup).read(F::CgroupInum);
+        (*body).time_ns = proxy.follow(F::NsproxyTime).read(F::TimeInum);
+        (*body).user_ns = cred.follow(F::CredUserNs).read(F::UserInum);
+        (*body).root_mnt_ns = mount::namespace_inum(root.0);
+        (*body).cwd_mnt_ns = mount::namespace_inum(cwd.0);
+        (*body).root_dev = root_inode.follow(F::InodeSb).read(F::SbDev);
+        (*body).seccomp = task.seccomp_mode();
+        (*body).no_new_privs = task.no_new_privs();
+        (*body).suid = cred.read(F::CredSuid);
+        (*body).gid = cred.read(F::CredGid);
+    }
+    out.path(cwd, root);
+    out.submit(EventKind::State, subject, 0);
+}

@@ -1,0 +1,260 @@
+//! Exec, fork, exit: scheduler tracepoints, which every kernel offers without trampolines.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use monitor_common::counters::Counter;
+use monitor_common::event::{
+    EventKind, Exec, Exit, Fork, Namespace, state_reason, transition,
+};
+use monitor_common::offsets::FieldId as F;
+use monitor_common::policy::{ContainerEntry, KEY_MNT_NS, TaskEntry, task_flags, trust};
+
+use super::cgroup::{report_born, trusted};
+use crate::emit::{ARGV_MAX, PATH_MAX, Ring, reserve};
+use crate::filter::{self, Subject};
+use crate::kernel::task::Task;
+use crate::kernel::{Ptr, cgroup, file, mount, ns};
+use crate::maps::{CONTAINERS, TASKS, config, count};
+
+/// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
+/// `include/trace/events/sched.h`; called from `fs/exec.c` when the new program is in place.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
+    try_exec(ctx.arg::<u64>(1) as u32, Ptr(ctx.arg::<u64>(2)));
+    0
+}
+
+#[inline(always)]
+fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
+    let executable = bprm.follow(F::BinprmFile);
+    let inode = file::inode_of(executable);
+    let subject = Subject::anyone();
+    if subject.pid == config().daemon_pid {
+        return None;
+    }
+    // An exec by a thread that is not the leader takes over the leader's id.
+    if old_tid != subject.tid
+        && let Some(moved) = filter::entry(old_tid)
+    {
+        filter::put(subject.tid, &moved);
+        let _ = TASKS.remove(&old_tid);
+    }
+    let runtime_program = trusted(inode) == trust::RUNTIME;
+    let (subject, how) = match Subject::current() {
+        None if !runtime_program => return None,
+        None => {
+            let entry = TaskEntry { flags: task_flags::RUNTIME, ..TaskEntry::default() };
+            filter::put(subject.tid, &entry);
+            (Subject { runtime: true, ..subject }, transition::NONE)
+        }
+        Some(known) if !known.runtime => (known, transition::NONE),
+        Some(known) if runtime_program || !is_container_content(known.task, executable) => {
+            (known, transition::NONE)
+        }
+        Some(known) => enter(known),
+    };
+    // One call of each for all the cases above: the verifier pays for every copy.
+    match how {
+        transition::NONE => filter::compare(&subject),
+        transition::ENTRY => filter::report_state(&subject, state_reason::ENTRY),
+        _ => filter::report_state(&subject, state_reason::JOIN),
+    }
+    report_exec(&subject, executable, inode, how);
+    if subject.runtime
+        && !runtime_program
+        && subject.container == 0
+        && mount_inum(executable) == config().host_mnt_ns
+    {
+        // A helper of the runtime on the host: from here on it is a host process like any other.
+        let _ = TASKS.remove(&subject.tid);
+    }
+    Some(())
+}
+
+/// Namespace that a file's mount belongs to.
+#[inline(always)]
+fn mount_inum(file: Ptr) -> u32 {
+    mount::namespace_inum(file.follow(F::FileMnt))
+}
+
+/// True if a runtime task executes a file of the container: one in the task's own mount namespace, which is
+/// not the host's, after the task has left the host's root directory.
+#[inline(always)]
+fn is_container_content(task: Task, executable: Ptr) -> bool {
+    let config = config();
+    let own = ns::mnt_inum(task.mnt_ns());
+    if own == 0 || own == config.host_mnt_ns || mount_inum(executable) != own {
+        return false;
+    }
+    let id = file::id(task.root().1.follow(F::DentryInode));
+    id.ino != config.host_root_ino || id.dev != config.host_root_dev
+}
+
+/// A runtime task becomes a task of its container: ENTRY the first time, JOIN after that.
+#[inline(always)]
+fn enter(known: Subject) -> (Subject, u32) {
+    let mut container = known.container;
+    if container == 0 {
+        container = filter::container_of(known.cgroup).unwrap_or(0);
+    }
+    if container == 0 {
+        container = u64::from(ns::mnt_inum(known.task.mnt_ns())) | KEY_MNT_NS;
+    }
+    // SAFETY: one aligned u64 is read.
+    let entered = unsafe { CONTAINERS.get(&container) }.map_or(0, |c| c.entered);
+    let mut how = transition::JOIN;
+    if entered == 0 {
+        // SAFETY: the helper has no preconditions.
+        let now = unsafe { bpf_ktime_get_boot_ns() };
+        if CONTAINERS.insert(&container, &ContainerEntry { entered: now }, 0).is_err() {
+            count(Counter::ContainersFull);
+        }
+        how = transition::ENTRY;
+    }
+    let cred = known.task.cred();
+    filter::put(
+        known.tid,
+        &TaskEntry {
+            container,
+            state: filter::digest(known.task),
+            cap_permitted: cred.cap_permitted,
+            flags: task_flags::CREDS,
+            uid: cred.uid,
+            euid: cred.euid,
+            suid: cred.suid,
+        },
+    );
+    (Subject { container, runtime: false, ..known }, how)
+}
+
+#[inline(always)]
+fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
+    let task = subject.task;
+    let cred = task.cred();
+    let before = filter::entry(subject.tid).unwrap_or_default();
+    let known = before.flags & task_flags::CREDS != 0;
+    let raised = known && before.euid != 0 && cred.euid == 0;
+    let ring = if how != transition::NONE || raised { Ring::Critical } else { Ring::Bulk };
+    let facts = file::inode(inode);
+    if let Some(mut out) = reserve::<Exec, { 2 * PATH_MAX + ARGV_MAX + 32 }>(ring) {
+        out.body(Exec {
+            exe_ino: facts.ino,
+            exe_ctime: facts.ctime,
+            exe_magic: facts.magic,
+            old_cap_permitted: before.cap_permitted,
+            cap_permitted: cred.cap_permitted,
+            cap_effective: cred.cap_effective,
+            ppid: task.ppid(),
+            gid: cred.gid,
+            exe_dev: facts.dev,
+            exe_nlink: facts.nlink,
+            exe_mode: facts.mode,
+            exe_uid: facts.uid,
+            exe_mnt_ns: mount_inum(executable),
+            old_euid: before.euid,
+            old_known: u32::from(known),
+            transition: how,
+        });
+        let root = task.root();
+        out.path((executable.follow(F::FileMnt), executable.follow(F::FileDentry)), root);
+        let (start, end) = task.arguments();
+        out.user_bytes::<ARGV_MAX>(start, end.wrapping_sub(start), 0);
+        out.path(task.cwd(), root);
+        out.submit(EventKind::Exec, subject, 0);
+    }
+    if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
+        // SAFETY: a live map value; this task is the only one to write its entry.
+        unsafe {
+            (*entry).uid = cred.uid;
+            (*entry).euid = cred.euid;
+            (*entry).suid = cred.suid;
+            (*entry).cap_permitted = cred.cap_permitted;
+            (*entry).flags |= task_flags::CREDS;
+        }
+    }
+}
+
+/// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`, kernel `include/trace/events/sched.h`;
+/// called from `kernel_clone()` after the child has been put into its cgroup.
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
+    try_fork(Task(Ptr(ctx.arg::<u64>(1))));
+    0
+}
+
+#[inline(always)]
+fn try_fork(child: Task) -> Option<()> {
+    let (tid, pid) = (child.tid(), child.tgid());
+    let child_cgroup = cgroup::of_task(child);
+    let Some(parent) = Subject::current() else {
+        // A host process may put its child straight into a container (CLONE_INTO_CGROUP).
+        if child_cgroup != config().root_cgroup
+            && let Some(container) = filter::container_of(child_cgroup)
+        {
+            filter::adopt(child, tid, container);
+        }
+        return None;
+    };
+    let mut entry = filter::entry(parent.tid)?;
+    if child_cgroup != parent.cgroup {
+        report_born(&parent, child, child_cgroup, &mut entry);
+    }
+    filter::put(tid, &entry);
+    if tid != pid {
+        return None;
+    }
+    if let Some(mut out) = reserve::<Fork, 0>(Ring::Bulk) {
+        out.body(Fork {
+            child_started: child.started(),
+            child_cgroup,
+            child_pid: pid,
+            child_ppid: child.ppid(),
+        });
+        out.submit(EventKind::Fork, &parent, 0);
+    }
+    if !parent.runtime && parent.container != 0 && child.nsproxy() != parent.task.nsproxy() {
+        let names = ns::Inums::of(child);
+        if let Some(mut out) = reserve::<Namespace, 0>(Ring::Critical) {
+            out.body(Namespace {
+                flags: 0,
+                op: 12,
+                ret: 0,
+                wanted_ns: 0,
+                mnt_ns: names.mnt,
+                pid_ns: names.pid,
+                net_ns: names.net,
+                ipc_ns: names.ipc,
+                uts_ns: names.uts,
+                cgroup_ns: names.cgroup,
+                time_ns: names.time,
+                user_ns: names.user,
+                child_pid: pid,
+            });
+            out.submit(EventKind::Namespace, &parent, 0);
+        }
+    }
+    Some(())
+}
+
+/// `TP_PROTO(struct task_struct *p)`, from 6.16 on with `bool group_dead`; kernel
+/// `include/trace/events/sched.h`, called from `do_exit()` for every thread.
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn process_exit(_ctx: BtfTracePointContext) -> i32 {
+    try_exit();
+    0
+}
+
+#[inline(always)]
+fn try_exit() -> Option<()> {
+    let subject = Subject::current()?;
+    if subject.task.group_dead() {
+        filter::compare_creds(&subject);
+        if let Some(mut out) = reserve::<Exit, 0>(Ring::Bulk) {
+            out.body(Exit { code: subject.task.exit_code(), ppid: subject.task.ppid() });
+            out.submit(EventKind::Exit, &subject, 0);
+        }
+    }
+    let _ = TASKS.remove(&subject.tid);
+    Some(())
+}

@@ -1,0 +1,61 @@
+//! The end of watched system calls on the trampoline rung: nothing is added to any other call.
+//!
+//! `long __x64_sys_<call>(const struct pt_regs *regs)` (kernel `arch/x86/include/asm/syscall_wrapper.h`),
+//! `__arm64_sys_<call>` likewise. A call that seccomp refuses never gets here.
+
+use aya_ebpf::macros::fexit;
+use aya_ebpf::programs::FExitContext;
+use monitor_common::call::Call;
+
+use super::call;
+use crate::filter::{self, Subject};
+use crate::kernel::{Ptr, regs};
+
+#[inline(always)]
+fn at_exit(
+    ctx: &FExitContext,
+    call: Call,
+    leave: impl FnOnce(&Subject, Call, &[u64; 5], i64),
+) -> Option<()> {
+    let subject = Subject::current()?;
+    let args = regs::arguments(Ptr(ctx.arg::<u64>(0)));
+    leave(&subject, call, &args, ctx.arg::<i64>(1));
+    // What the call changed is remembered, so that it is not reported again as unexplained.
+    filter::compare(&subject);
+    Some(())
+}
+
+macro_rules! at_exit {
+    ($( $program:ident: $call:ident by $leave:ident; )+) => {$(
+        #[doc = concat!("End of [`Call::", stringify!($call), "`].")]
+        #[fexit]
+        pub fn $program(ctx: FExitContext) -> i32 {
+            at_exit(&ctx, Call::$call, call::$leave);
+            0
+        }
+    )+};
+}
+
+at_exit! {
+    exit_mount: Mount by leave_mount;
+    exit_umount: Umount by leave_mount;
+    exit_pivot_root: PivotRoot by leave_root;
+    exit_chroot: Chroot by leave_root;
+    exit_fsopen: Fsopen by leave_mount;
+    exit_fsmount: Fsmount by leave_mount;
+    exit_open_tree: OpenTree by leave_mount;
+    exit_move_mount: MoveMount by leave_mount;
+    exit_mount_setattr: MountSetattr by leave_mount;
+    exit_setns: Setns by leave_namespace;
+    exit_unshare: Unshare by leave_namespace;
+    exit_setuid: Setuid by leave_cred;
+    exit_setgid: Setgid by leave_cred;
+    exit_setreuid: Setreuid by leave_cred;
+    exit_setregid: Setregid by leave_cred;
+    exit_setresuid: Setresuid by leave_cred;
+    exit_setresgid: Setresgid by leave_cred;
+    exit_setfsuid: Setfsuid by leave_cred;
+    exit_setfsgid: Setfsgid by leave_cred;
+    exit_setgroups: Setgroups by leave_cred;
+    exit_capset: Capset by leave_cred;
+}

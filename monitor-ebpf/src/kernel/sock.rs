@@ -1,0 +1,54 @@
+//! `struct sock` and `struct unix_sock` (kernel `include/net/sock.h`, `include/net/af_unix.h`).
+
+use monitor_common::offsets::FieldId as F;
+use monitor_common::policy::FileId;
+
+use super::{Ptr, file};
+
+/// `AF_UNIX`.
+pub(crate) const AF_UNIX: u16 = 1;
+/// `AF_INET`.
+pub(crate) const AF_INET: u16 = 2;
+/// `AF_INET6`.
+pub(crate) const AF_INET6: u16 = 10;
+
+/// The `struct sock` of a socket's file.
+#[inline(always)]
+pub(crate) fn of_file(file: Ptr) -> Ptr {
+    file.follow(F::FilePrivate).follow(F::SocketSk)
+}
+
+#[inline(always)]
+pub(crate) fn family(sock: Ptr) -> u16 {
+    sock.read(F::SkFamily)
+}
+
+/// Local port, host byte order.
+#[inline(always)]
+pub(crate) fn local_port(sock: Ptr) -> u16 {
+    sock.read(F::SkNum)
+}
+
+/// Local IPv4 address, network byte order.
+#[inline(always)]
+pub(crate) fn local_v4(sock: Ptr) -> [u8; 4] {
+    sock.read(F::SkRcvSaddr)
+}
+
+/// Local IPv6 address.
+#[inline(always)]
+pub(crate) fn local_v6(sock: Ptr) -> [u8; 16] {
+    sock.read(F::SkV6RcvSaddr)
+}
+
+/// The file that a unix socket is bound to; zeros if it is bound to none.
+#[inline(always)]
+pub(crate) fn unix_file(sock: Ptr) -> FileId {
+    file::id(sock.follow(F::UnixDentry).follow(F::DentryInode))
+}
+
+/// The peer of a connected unix socket.
+#[inline(always)]
+pub(crate) fn unix_peer(sock: Ptr) -> Ptr {
+    sock.follow(F::UnixPeer)
+}

@@ -1,0 +1,161 @@
+//! `struct task_struct` and `struct cred` (kernel `include/linux/sched.h`, `include/linux/cred.h`).
+
+use aya_ebpf::helpers::generated::bpf_get_current_task;
+use monitor_common::offsets::FieldId as F;
+
+use super::{Ptr, read_kernel};
+
+/// A task.
+#[derive(Clone, Copy)]
+pub(crate) struct Task(pub(crate) Ptr);
+
+/// What Bulkhead reads of a task's credentials.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Cred {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) suid: u32,
+    pub(crate) euid: u32,
+    pub(crate) egid: u32,
+    pub(crate) fsuid: u32,
+    pub(crate) cap_permitted: u64,
+    pub(crate) cap_effective: u64,
+    pub(crate) cap_bounding: u64,
+    pub(crate) user_ns: u64,
+}
+
+impl Task {
+    /// The current task.
+    #[inline(always)]
+    pub(crate) fn current() -> Self {
+        // SAFETY: the helper has no preconditions.
+        Self(Ptr(unsafe { bpf_get_current_task() }))
+    }
+
+    #[inline(always)]
+    pub(crate) fn tid(self) -> u32 {
+        self.0.read(F::TaskPid)
+    }
+
+    #[inline(always)]
+    pub(crate) fn tgid(self) -> u32 {
+        self.0.read(F::TaskTgid)
+    }
+
+    /// Process id of the real parent.
+    #[inline(always)]
+    pub(crate) fn ppid(self) -> u32 {
+        Self(self.0.follow(F::TaskRealParent)).tgid()
+    }
+
+    /// Start of the process: that of the group leader.
+    #[inline(always)]
+    pub(crate) fn started(self) -> u64 {
+        self.0.follow(F::TaskGroupLeader).read(F::TaskStartBoottime)
+    }
+
+    #[inline(always)]
+    pub(crate) fn nsproxy(self) -> Ptr {
+        self.0.follow(F::TaskNsproxy)
+    }
+
+    /// The mount namespace's address.
+    #[inline(always)]
+    pub(crate) fn mnt_ns(self) -> Ptr {
+        self.nsproxy().follow(F::NsproxyMnt)
+    }
+
+    #[inline(always)]
+    pub(crate) fn exe_file(self) -> Ptr {
+        self.0.follow(F::TaskMm).follow(F::MmExeFile)
+    }
+
+    /// True when no thread of the process is left alive.
+    #[inline(always)]
+    pub(crate) fn group_dead(self) -> bool {
+        self.0.follow(F::TaskSignal).read::<i32>(F::SignalLive) == 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn exit_code(self) -> u32 {
+        self.0.read(F::TaskExitCode)
+    }
+
+    #[inline(always)]
+    pub(crate) fn seccomp_mode(self) -> u32 {
+        self.0.read(F::TaskSeccompMode)
+    }
+
+    /// `PFA_NO_NEW_PRIVS` is bit 0 of `atomic_flags` (kernel `include/linux/sched.h`).
+    #[inline(always)]
+    pub(crate) fn no_new_privs(self) -> u32 {
+        (self.0.read::<u64>(F::TaskAtomicFlags) & 1) as u32
+    }
+
+    #[inline(always)]
+    pub(crate) fn cred_ptr(self) -> Ptr {
+        self.0.follow(F::TaskCred)
+    }
+
+    /// Real and effective uid only: what every header needs.
+    #[inline(always)]
+    pub(crate) fn uids(self) -> (u32, u32) {
+        let cred = self.cred_ptr();
+        (cred.read(F::CredUid), cred.read(F::CredEuid))
+    }
+
+    /// Address of the user namespace.
+    #[inline(always)]
+    pub(crate) fn user_ns(self) -> Ptr {
+        self.cred_ptr().follow(F::CredUserNs)
+    }
+
+    /// The effective credentials.
+    #[inline(always)]
+    pub(crate) fn cred(self) -> Cred {
+        let cred = self.cred_ptr();
+        Cred {
+            uid: cred.read(F::CredUid),
+            gid: cred.read(F::CredGid),
+            suid: cred.read(F::CredSuid),
+            euid: cred.read(F::CredEuid),
+            egid: cred.read(F::CredEgid),
+            fsuid: cred.read(F::CredFsuid),
+            cap_permitted: cred.read(F::CredCapPermitted),
+            cap_effective: cred.read(F::CredCapEffective),
+            cap_bounding: cred.read(F::CredCapBset),
+            user_ns: cred.read(F::CredUserNs),
+        }
+    }
+
+    /// Where the arguments of the last exec begin and end in user memory.
+    #[inline(always)]
+    pub(crate) fn arguments(self) -> (u64, u64) {
+        let mm = self.0.follow(F::TaskMm);
+        (mm.read(F::MmArgStart), mm.read(F::MmArgEnd))
+    }
+
+    /// The open file behind a descriptor; null if there is none.
+    #[inline(always)]
+    pub(crate) fn file(self, fd: u32) -> Ptr {
+        let table = self.0.follow(F::TaskFiles).follow(F::FilesFdt);
+        if fd >= table.read::<u32>(F::FdtMax) {
+            return Ptr::NULL;
+        }
+        Ptr(read_kernel::<u64>(table.follow(F::FdtFd).0 + u64::from(fd) * 8))
+    }
+
+    /// Mount and dentry of the root directory.
+    #[inline(always)]
+    pub(crate) fn root(self) -> (Ptr, Ptr) {
+        let fs = self.0.follow(F::TaskFs);
+        (fs.follow(F::FsRootMnt), fs.follow(F::FsRootDentry))
+    }
+
+    /// Mount and dentry of the working directory.
+    #[inline(always)]
+    pub(crate) fn cwd(self) -> (Ptr, Ptr) {
+        let fs = self.0.follow(F::TaskFs);
+        (fs.follow(F::FsPwdMnt), fs.follow(F::FsPwdDentry))
+    }
+}

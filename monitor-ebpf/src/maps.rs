@@ -1,0 +1,94 @@
+//! Every map, with the reason for its size.
+
+use aya_ebpf::btf_maps::{ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::macros::btf_map;
+use monitor_common::counters::Counter;
+use monitor_common::policy::{CgroupEntry, Config, ContainerEntry, FileId, TaskEntry};
+
+/// Set-up of containers and everything an invariant is judged by: about 300 bytes a record, so 512 KiB hold
+/// 1,700 of them, which is 20 container starts between two reads.
+#[btf_map]
+pub(crate) static CRITICAL: RingBuf<u8, { 512 * 1024 }> = RingBuf::new();
+
+/// One ring for each CPU; the loader makes the inner maps and sets how many there are.
+#[btf_map]
+pub(crate) static BULK: ArrayOfMaps<RingBuf<u8, { 1024 * 1024 }>, 512> = ArrayOfMaps::new();
+
+/// Cgroups inside containers, the top ones and those below.
+#[btf_map]
+pub(crate) static CGROUPS: HashMap<u64, CgroupEntry, 16_384> = HashMap::new();
+
+/// Containers, by key.
+#[btf_map]
+pub(crate) static CONTAINERS: HashMap<u64, ContainerEntry, 8_192> = HashMap::new();
+
+/// Tasks of containers and of trusted runtimes: 32,768 is the default `pid_max`.
+#[btf_map]
+pub(crate) static TASKS: HashMap<u32, TaskEntry, 32_768> = HashMap::new();
+
+/// Executables of runtimes and engines on this host.
+#[btf_map]
+pub(crate) static TRUSTED: HashMap<FileId, u32, 256> = HashMap::new();
+
+/// Arguments of a watched call between its entry and its exit. Calls do not nest, so one entry a task; a
+/// task that never returns from its call leaves one behind, hence LRU.
+#[btf_map]
+pub(crate) static CALLS: LruHashMap<u32, PendingCall, 4_096> = LruHashMap::new();
+
+/// Counters, see [`Counter`].
+#[btf_map]
+pub(crate) static COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerCpuArray::new();
+
+/// Number of the last attempt on each CPU.
+#[btf_map]
+pub(crate) static SEQUENCE: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// A watched call on its way.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct PendingCall {
+    /// Native system call number.
+    pub(crate) nr: u64,
+    /// Arguments as the program gave them.
+    pub(crate) args: [u64; 5],
+}
+
+/// Set by the loader before the object is loaded; frozen with the rest of `.rodata`.
+#[unsafe(no_mangle)]
+pub(crate) static CONFIG: Config = Config {
+    abi: 0,
+    daemon_pid: 0,
+    host_mnt_ns: 0,
+    cgroup_v2: 1,
+    v1_hierarchy: 0,
+    v1_subsys: 0,
+    aarch64: 0,
+    host_root_dev: 0,
+    host_root_ino: 0,
+    root_cgroup: 1,
+};
+
+/// The configuration; a read that the compiler may not fold, because the loader changes the bytes.
+#[inline(always)]
+pub(crate) fn config() -> Config {
+    // SAFETY: CONFIG is a valid, aligned static.
+    unsafe { core::ptr::read_volatile(&raw const CONFIG) }
+}
+
+/// Adds one to a counter of this CPU.
+#[inline(always)]
+pub(crate) fn count(counter: Counter) {
+    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+        add_one(slot);
+    }
+}
+
+/// Adds one with a single instruction: two programs may interleave on one CPU.
+#[inline(always)]
+pub(crate) fn add_one(slot: *mut u64) {
+    // SAFETY: the slot is a live, aligned map value. The result is not used, so this is the `lock add` that
+    // every kernel since 5.10 knows, not the fetching form of 5.12.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({slot} + 0) += {one}", slot = in(reg) slot, one = in(reg) 1u64);
+    }
+}

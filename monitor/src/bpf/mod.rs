@@ -1,0 +1,15 @@
+//! Everything that touches BPF: type information, the probe table, loading, the rings, the maps. The only
+//! module that knows aya.
+
+pub mod btf;
+mod control;
+mod loader;
+pub mod offsets;
+pub mod probes;
+mod rings;
+mod selftest;
+
+pub use control::Control;
+pub use loader::{LoadError, Loaded, LoaderOptions, MaxRung, ProgramStats, SensorState, load};
+pub use rings::Rings;
+pub use selftest::{SelfTestError, Truth, verify};

@@ -1,0 +1,334 @@
+//! The probe table: one row a sensor, its rungs in order of preference.
+//!
+//! A rung is used if all its probes load and attach on this kernel; that is tried, never concluded from a
+//! version number. What a rung does not see is written beside it, for `bulkhead doctor` and the coverage
+//! manifest.
+
+/// How good a rung is; the first that works is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// `fexit` on security hooks and system call functions.
+    Trampoline,
+    /// Typed tracepoints that are not system calls.
+    Event,
+    /// Tracepoints of single system calls.
+    Syscall,
+}
+
+impl Level {
+    /// The name in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trampoline => "trampoline",
+            Self::Event => "event",
+            Self::Syscall => "syscall",
+        }
+    }
+}
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// `fexit` on the first of these functions that the kernel has.
+    Fexit(&'static [&'static str]),
+    /// A typed tracepoint.
+    TpBtf(&'static str),
+    /// Tracepoints of the category `syscalls`; those that the kernel lacks are left out if at least one of
+    /// them exists.
+    Syscalls(&'static [&'static str]),
+}
+
+/// One program at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Name of the program in the eBPF object.
+    pub program: &'static str,
+    /// Where it is attached.
+    pub attach: Attach,
+}
+
+/// One way to run a sensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// Which.
+    pub level: Level,
+    /// All of these, or the rung is not used.
+    pub probes: &'static [Probe],
+    /// What this rung does not see.
+    pub unseen: &'static str,
+}
+
+/// A sensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sensor {
+    /// Name in output.
+    pub name: &'static str,
+    /// What it reports, one line.
+    pub about: &'static str,
+    /// True if nothing works without it.
+    pub required: bool,
+    /// In order of preference.
+    pub rungs: &'static [Rung],
+    /// Canary: what must come back before the sensor counts as ready; see `canary.rs`.
+    pub canaries: &'static [&'static str],
+}
+
+const fn tp(program: &'static str, tracepoint: &'static str) -> Probe {
+    Probe { program, attach: Attach::TpBtf(tracepoint) }
+}
+
+const fn fexit(program: &'static str, functions: &'static [&'static str]) -> Probe {
+    Probe { program, attach: Attach::Fexit(functions) }
+}
+
+const fn syscalls(program: &'static str, tracepoints: &'static [&'static str]) -> Probe {
+    Probe { program, attach: Attach::Syscalls(tracepoints) }
+}
+
+/// Programs on functions of system calls, by architecture.
+macro_rules! call {
+    ($program:literal, $name:literal) => {
+        fexit($program, &[concat!("__x64_sys_", $name), concat!("__arm64_sys_", $name)])
+    };
+}
+
+const SECCOMP: &str = "calls that seccomp refuses; 32-bit calls as calls (their effect is seen as a change of state)";
+const RACED: &str = "32-bit calls as calls (their effect is seen as a change of state); names are read from user memory \
+                     at the end of the call and marked raced";
+
+/// Every sensor.
+pub static SENSORS: &[Sensor] = &[
+    Sensor {
+        name: "process",
+        about: "exec, fork, exit",
+        required: true,
+        rungs: &[Rung {
+            level: Level::Event,
+            probes: &[
+                tp("process_exec", "sched_process_exec"),
+                tp("process_fork", "sched_process_fork"),
+                tp("process_exit", "sched_process_exit"),
+            ],
+            unseen: "execs that fail",
+        }],
+        canaries: &["exec", "fork", "exit"],
+    },
+    Sensor {
+        name: "cgroup",
+        about: "cgroups made and removed, tasks moved",
+        required: true,
+        rungs: &[Rung {
+            level: Level::Event,
+            probes: &[
+                tp("cgroup_mkdir", "cgroup_mkdir"),
+                tp("cgroup_rmdir", "cgroup_rmdir"),
+                tp("cgroup_attach", "cgroup_attach_task"),
+            ],
+            unseen: "moves that the kernel refuses",
+        }],
+        canaries: &["cgroup.mkdir", "cgroup.rmdir"],
+    },
+    Sensor {
+        name: "mount",
+        about: "mount, umount, pivot_root, chroot, the new mount API",
+        required: false,
+        rungs: &[
+            Rung {
+                level: Level::Trampoline,
+                probes: &[
+                    call!("exit_mount", "mount"),
+                    call!("exit_umount", "umount"),
+                    call!("exit_pivot_root", "pivot_root"),
+                    call!("exit_chroot", "chroot"),
+                    call!("exit_fsopen", "fsopen"),
+                    call!("exit_fsmount", "fsmount"),
+                    call!("exit_open_tree", "open_tree"),
+                    call!("exit_move_mount", "move_mount"),
+                ],
+                unseen: SECCOMP,
+            },
+            Rung {
+                level: Level::Syscall,
+                probes: &[
+                    syscalls("call_enter", MOUNT_ENTER),
+                    syscalls("call_exit", MOUNT_EXIT),
+                ],
+                unseen: RACED,
+            },
+        ],
+        canaries: &["mount.mount", "mount.umount", "root.chroot", "mount.fsopen", "mount.move_mount"],
+    },
+    Sensor {
+        name: "mount_setattr",
+        about: "mount_setattr (kernel 5.12 and later)",
+        required: false,
+        rungs: &[
+            Rung { level: Level::Trampoline, probes: &[call!("exit_mount_setattr", "mount_setattr")], unseen: SECCOMP },
+            Rung {
+                level: Level::Syscall,
+                probes: &[
+                    syscalls("call_enter", &["sys_enter_mount_setattr"]),
+                    syscalls("call_exit", &["sys_exit_mount_setattr"]),
+                ],
+                unseen: RACED,
+            },
+        ],
+        canaries: &["mount.mount_setattr"],
+    },
+    Sensor {
+        name: "credentials",
+        about: "set*id family, capset",
+        required: false,
+        rungs: &[
+            Rung {
+                level: Level::Trampoline,
+                probes: &[
+                    call!("exit_setuid", "setuid"),
+                    call!("exit_setgid", "setgid"),
+                    call!("exit_setreuid", "setreuid"),
+                    call!("exit_setregid", "setregid"),
+                    call!("exit_setresuid", "setresuid"),
+                    call!("exit_setresgid", "setresgid"),
+                    call!("exit_setfsuid", "setfsuid"),
+                    call!("exit_setfsgid", "setfsgid"),
+                    call!("exit_setgroups", "setgroups"),
+                    call!("exit_capset", "capset"),
+                ],
+                unseen: SECCOMP,
+            },
+            Rung {
+                level: Level::Syscall,
+                probes: &[syscalls("call_enter", CRED_ENTER), syscalls("call_exit", CRED_EXIT)],
+                unseen: RACED,
+            },
+        ],
+        canaries: &["cred.setuid", "cred.capset"],
+    },
+    Sensor {
+        name: "namespace",
+        about: "setns, unshare; clone flags are seen by `process`",
+        required: false,
+        rungs: &[
+            Rung {
+                level: Level::Trampoline,
+                probes: &[call!("exit_setns", "setns"), call!("exit_unshare", "unshare")],
+                unseen: SECCOMP,
+            },
+            Rung {
+                level: Level::Syscall,
+                probes: &[
+                    syscalls("call_enter", &["sys_enter_setns", "sys_enter_unshare"]),
+                    syscalls("call_exit", &["sys_exit_setns", "sys_exit_unshare"]),
+                ],
+                unseen: RACED,
+            },
+        ],
+        canaries: &["namespace.setns", "namespace.unshare"],
+    },
+    Sensor {
+        name: "socket",
+        about: "connect, bind, listen",
+        required: false,
+        rungs: &[
+            Rung {
+                level: Level::Trampoline,
+                probes: &[
+                    fexit("security_socket_connect", &["security_socket_connect"]),
+                    fexit("security_socket_bind", &["security_socket_bind"]),
+                    fexit("security_socket_listen", &["security_socket_listen"]),
+                    fexit("security_unix_stream_connect", &["security_unix_stream_connect"]),
+                ],
+                unseen: "the result of the call after the security modules; datagrams without connect",
+            },
+            Rung {
+                level: Level::Syscall,
+                probes: &[syscalls("call_enter", SOCKET_ENTER), syscalls("call_exit", SOCKET_EXIT)],
+                unseen: "io_uring and 32-bit connects; addresses of failed connects are read from user memory",
+            },
+        ],
+        canaries: &["connect", "bind", "listen"],
+    },
+    Sensor {
+        name: "file",
+        about: "files opened through a foreign mount",
+        required: false,
+        rungs: &[
+            Rung {
+                level: Level::Trampoline,
+                probes: &[fexit("security_file_open", &["security_file_open"])],
+                unseen: "O_PATH opens, until the descriptor is used to open",
+            },
+            Rung {
+                level: Level::Syscall,
+                probes: &[syscalls("open_exit", OPEN_EXIT)],
+                unseen: "io_uring and 32-bit opens; opens that were refused",
+            },
+        ],
+        canaries: &["file_open"],
+    },
+    Sensor {
+        name: "ptrace",
+        about: "access to tasks of another container",
+        required: false,
+        rungs: &[Rung {
+            level: Level::Trampoline,
+            probes: &[fexit("security_ptrace_access_check", &["security_ptrace_access_check"])],
+            unseen: "nothing known",
+        }],
+        canaries: &["ptrace"],
+    },
+];
+
+const MOUNT_ENTER: &[&str] = &[
+    "sys_enter_mount",
+    "sys_enter_umount",
+    "sys_enter_pivot_root",
+    "sys_enter_chroot",
+    "sys_enter_fsopen",
+    "sys_enter_fsmount",
+    "sys_enter_open_tree",
+    "sys_enter_move_mount",
+];
+const MOUNT_EXIT: &[&str] = &[
+    "sys_exit_mount",
+    "sys_exit_umount",
+    "sys_exit_pivot_root",
+    "sys_exit_chroot",
+    "sys_exit_fsopen",
+    "sys_exit_fsmount",
+    "sys_exit_open_tree",
+    "sys_exit_move_mount",
+];
+const CRED_ENTER: &[&str] = &[
+    "sys_enter_setuid",
+    "sys_enter_setgid",
+    "sys_enter_setreuid",
+    "sys_enter_setregid",
+    "sys_enter_setresuid",
+    "sys_enter_setresgid",
+    "sys_enter_setfsuid",
+    "sys_enter_setfsgid",
+    "sys_enter_setgroups",
+    "sys_enter_capset",
+];
+const CRED_EXIT: &[&str] = &[
+    "sys_exit_setuid",
+    "sys_exit_setgid",
+    "sys_exit_setreuid",
+    "sys_exit_setregid",
+    "sys_exit_setresuid",
+    "sys_exit_setresgid",
+    "sys_exit_setfsuid",
+    "sys_exit_setfsgid",
+    "sys_exit_setgroups",
+    "sys_exit_capset",
+];
+const SOCKET_ENTER: &[&str] = &["sys_enter_connect", "sys_enter_bind", "sys_enter_listen"];
+const SOCKET_EXIT: &[&str] = &["sys_exit_connect", "sys_exit_bind", "sys_exit_listen"];
+const OPEN_EXIT: &[&str] = &[
+    "sys_exit_open",
+    "sys_exit_openat",
+    "sys_exit_openat2",
+    "sys_exit_open_by_handle_at",
+    "sys_exit_creat",
+];

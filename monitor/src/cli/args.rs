@@ -1,0 +1,194 @@
+//! Verbs and flags. The doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::detect::Severity;
+use crate::output::transport::socket::DEFAULT_PATH;
+
+/// Watches every container on this host from inside the kernel, and says when one breaks out.
+#[derive(Debug, Parser)]
+#[command(name = "bulkhead", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Example:\n  bulkhead doctor && bulkhead run --format json | tee bulkhead.jsonl\n\n\
+    Exit status: 0 well, 1 findings where the verb asks a question, 2 usage, 3 cannot start.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Watch, and write records to standard output
+    Run(Box<RunArgs>),
+    /// Follow a running daemon, one line a record
+    Tail(TailArgs),
+    /// Show what each sensor gets on this kernel, and what is not seen because of that
+    Doctor(DoctorArgs),
+    /// Show what is checked
+    Rules(RulesArgs),
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line, for programs
+    Json,
+}
+
+/// Whether to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The highest rung of the probe ladder that may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RungChoice {
+    /// The best that the kernel allows
+    Auto,
+    /// Trampolines: fentry and fexit
+    Trampoline,
+    /// Tracepoints only
+    Tracepoint,
+}
+
+/// Flags of `run`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  bulkhead run\n  bulkhead run --format json --events exec,mount | jq .\n\n\
+    Logs go to standard error. It is ready when the status record `ready` has been written.\n\
+    Times in text are UTC. Ctrl-C ends it and detaches everything."
+)]
+pub struct RunArgs {
+    /// How records are written
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub format: OutputFormat,
+    /// Events written to standard output: all, none, or kinds separated by commas [default: all for json, none
+    /// for text]; findings and the other records are always written
+    #[arg(long, value_name = "KINDS")]
+    pub events: Option<String>,
+    /// Whether text is coloured
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// Socket that `bulkhead tail` reads
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH)]
+    pub socket: PathBuf,
+    /// Make no socket
+    #[arg(long, conflicts_with = "socket")]
+    pub no_socket: bool,
+    /// A further OCI runtime to trust; may be repeated
+    #[arg(long = "runtime", value_name = "PATH")]
+    pub runtimes: Vec<PathBuf>,
+    /// A further control socket of an engine, not to be reached from a container; may be repeated
+    #[arg(long = "control-socket", value_name = "PATH")]
+    pub control_sockets: Vec<PathBuf>,
+    /// Highest rung of the probe ladder that may be used
+    #[arg(long, value_enum, default_value = "auto", value_name = "RUNG")]
+    pub rung: RungChoice,
+    /// A rule to leave out, as `bulkhead rules list` names it; may be repeated
+    #[arg(long = "disable-rule", value_name = "ID")]
+    pub disabled_rules: Vec<String>,
+    /// Name of this machine in every record [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// eBPF object to load in place of the one in this binary
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub object: Option<PathBuf>,
+    /// Say more on standard error; twice for still more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Flags of `tail`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  bulkhead tail --severity warning\n  \
+    bulkhead tail --container 'web-*' --kind exec,connect,finding\n\n\
+    Times are UTC. A word about lost records passes every filter, unless it is about another container.\n\
+    Exit status 0 when it is interrupted, when nobody reads its output, or when the daemon stops;\n\
+    3 when there is no daemon, or it goes away without saying that it stops.")]
+pub struct TailArgs {
+    /// Socket of the daemon
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH)]
+    pub socket: PathBuf,
+    /// Only this container: a part of its name, id, pod or service, or a pattern with * and ?; `host` for none;
+    /// may be repeated
+    #[arg(long = "container", value_name = "PATTERN")]
+    pub containers: Vec<String>,
+    /// Only these kinds of events and types of records, separated by commas
+    #[arg(long, value_name = "KINDS")]
+    pub kind: Option<String>,
+    /// Only findings of at least this severity (info, notice, warning, critical), and what --kind names
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    pub severity: Option<Severity>,
+    /// How records are written
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub format: OutputFormat,
+    /// Whether text is coloured
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// Columns of a line [default: those of the terminal; lines are not cut in a pipe]
+    #[arg(long, value_name = "COLUMNS")]
+    pub width: Option<u16>,
+}
+
+/// Flags of `doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bulkhead doctor --format json")]
+pub struct DoctorArgs {
+    /// How the report is written
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub format: OutputFormat,
+    /// Highest rung of the probe ladder that may be used
+    #[arg(long, value_enum, default_value = "auto", value_name = "RUNG")]
+    pub rung: RungChoice,
+    /// eBPF object to load in place of the one in this binary
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub object: Option<PathBuf>,
+}
+
+/// Flags of `rules`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bulkhead rules explain C01")]
+pub struct RulesArgs {
+    /// What to show.
+    #[command(subcommand)]
+    pub verb: RulesVerb,
+}
+
+/// What to show of the rules.
+#[derive(Debug, Subcommand)]
+pub enum RulesVerb {
+    /// List every rule: id, severity, title
+    #[command(after_help = "Example:\n  bulkhead rules list --format json")]
+    List {
+        /// How the list is written
+        #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+        format: OutputFormat,
+    },
+    /// Explain a rule: what it means, and when it is benign
+    #[command(after_help = "Example:\n  bulkhead rules explain I-1")]
+    Explain {
+        /// Id of the rule, as `list` shows it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// How the explanation is written
+        #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+        format: OutputFormat,
+    },
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    let all = [Severity::Info, Severity::Notice, Severity::Warning, Severity::Critical];
+    let found = all.into_iter().find(|s| s.name() == text);
+    found.ok_or_else(|| format!("known are: {}", all.map(Severity::name).join(", ")))
+}

@@ -1,0 +1,169 @@
+//! Names out of annotations and labels: image, pod, Swarm task, and which engine wrote them.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, Identity, Pod, Swarm};
+
+/// Labels kept of one container, and bytes kept of one: engines put whole documents into annotations.
+const MAX_LABELS: usize = 128;
+const MAX_LABEL: usize = 1024;
+
+type Labels = BTreeMap<String, String>;
+
+/// The first of `keys` with a value.
+fn first(labels: &Labels, keys: &[&str]) -> Option<String> {
+    keys.iter().find_map(|key| labels.get(*key)).filter(|value| !value.is_empty()).cloned()
+}
+
+/// Fills what annotations or labels say and nobody has said yet, and keeps them as labels.
+pub(super) fn fill(identity: &mut Identity, labels: &Labels) {
+    let sandbox = first(labels, &["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"])
+        .is_some_and(|kind| kind == "sandbox");
+    let names: &[&str] = if sandbox {
+        &["io.kubernetes.cri.sandbox-name", "io.kubernetes.cri-o.KubeName", "io.kubernetes.pod.name"]
+    } else {
+        &[
+            "io.kubernetes.cri.container-name",
+            "io.kubernetes.container.name",
+            "io.kubernetes.cri-o.ContainerName",
+            "nerdctl/name",
+        ]
+    };
+    // With dockershim's labels the engine's own name is the better one, and is set before.
+    let name = first(labels, names);
+    let image = first(
+        labels,
+        &[
+            "io.kubernetes.cri.image-name",
+            "io.kubernetes.cri-o.ImageName",
+            "io.kubernetes.cri-o.Image",
+            "io.podman.annotations.image",
+            "org.opencontainers.image.ref.name",
+            "nerdctl/image",
+        ],
+    );
+    identity.name = identity.name.take().or(name);
+    identity.image = identity.image.take().or(image);
+    if identity.pod.is_none()
+        && let Some(pod_name) = first(
+            labels,
+            &["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name", "io.kubernetes.cri-o.KubeName"],
+        )
+    {
+        identity.pod = Some(Pod {
+            name: pod_name,
+            namespace: first(
+                labels,
+                &[
+                    "io.kubernetes.cri.sandbox-namespace",
+                    "io.kubernetes.pod.namespace",
+                    "io.kubernetes.cri-o.Namespace",
+                ],
+            )
+            .unwrap_or_default(),
+            uid: first(labels, &["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"])
+                .unwrap_or_default(),
+        });
+    }
+    if identity.swarm.is_none()
+        && let Some(service) = first(labels, &["com.docker.swarm.service.name"])
+    {
+        let task = first(labels, &["com.docker.swarm.task.name"]).unwrap_or_default();
+        identity.swarm = Some(Swarm { service, task });
+    }
+    for (key, value) in labels {
+        if identity.labels.len() >= MAX_LABELS {
+            break;
+        }
+        if key.len() <= MAX_LABEL && value.len() <= MAX_LABEL {
+            identity.labels.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
+/// The engine that writes such annotations.
+pub(super) fn engine_of(labels: &Labels) -> Option<Engine> {
+    let has = |prefix: &str| {
+        labels.range(prefix.to_owned()..).next().is_some_and(|(key, _)| key.starts_with(prefix))
+    };
+    let manager = labels.get("io.container.manager").map(String::as_str);
+    // Podman borrows two of CRI-O's annotations for its pods, so it is asked about first.
+    if manager == Some("libpod") || has("io.podman.annotations.") {
+        Some(Engine::Podman)
+    } else if manager == Some("cri-o") || has("io.kubernetes.cri-o.") {
+        Some(Engine::CriO)
+    } else if has("io.kubernetes.cri.") {
+        Some(Engine::Kubernetes)
+    } else if has("io.containerd.") || has("nerdctl/") {
+        Some(Engine::Containerd)
+    } else {
+        None
+    }
+}
+
+/// The engine behind a namespace of containerd.
+pub(super) fn engine_of_namespace(namespace: &str) -> Engine {
+    match namespace {
+        "moby" => Engine::Docker,
+        "k8s.io" => Engine::Kubernetes,
+        _ => Engine::Containerd,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn engines() {
+        for (key, value, want) in [
+            ("io.container.manager", "libpod", Some(Engine::Podman)),
+            ("io.podman.annotations.privileged", "TRUE", Some(Engine::Podman)),
+            ("io.kubernetes.cri-o.Name", "x", Some(Engine::CriO)),
+            ("io.kubernetes.cri.container-type", "x", Some(Engine::Kubernetes)),
+            ("io.kubernetes.cri", "x", None),
+            ("zz", "x", None),
+        ] {
+            assert_eq!(engine_of(&labels(&[(key, value)])), want, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_pod_and_a_service() {
+        let mut id = Identity::default();
+        fill(
+            &mut id,
+            &labels(&[
+                ("io.kubernetes.cri.container-type", "container"),
+                ("io.kubernetes.cri.container-name", "app"),
+                ("io.kubernetes.cri.sandbox-name", "pod-0"),
+                ("io.kubernetes.cri.sandbox-namespace", "ns"),
+                ("io.kubernetes.cri.sandbox-uid", "u"),
+                ("io.kubernetes.cri.image-name", "img:1"),
+            ]),
+        );
+        assert_eq!((id.name.as_deref(), id.image.as_deref()), (Some("app"), Some("img:1")));
+        assert_eq!(id.pod, Some(Pod { name: "pod-0".into(), namespace: "ns".into(), uid: "u".into() }));
+        let mut id = Identity { name: Some("svc.1.x".into()), ..Identity::default() };
+        fill(
+            &mut id,
+            &labels(&[("com.docker.swarm.service.name", "svc"), ("com.docker.swarm.task.name", "svc.1.x")]),
+        );
+        assert_eq!(id.swarm, Some(Swarm { service: "svc".into(), task: "svc.1.x".into() }));
+        assert_eq!(id.labels.len(), 2);
+    }
+
+    #[test]
+    fn labels_are_bounded() {
+        let mut many: Labels = (0..1000).map(|n| (format!("k{n}"), "v".to_owned())).collect();
+        many.insert("a".into(), "x".repeat(MAX_LABEL + 1));
+        let mut id = Identity::default();
+        fill(&mut id, &many);
+        assert_eq!(id.labels.len(), MAX_LABELS);
+        assert!(!id.labels.contains_key("a"));
+    }
+}

@@ -1,0 +1,32 @@
+//! Which containers there are, and what each of them was granted.
+//!
+//! [`Registry`] belongs to the hot thread and does no I/O. What needs files (OCI bundles, runtime state,
+//! `/proc`) happens in [`Resolver`], on the edge, and comes back as an [`Update`].
+
+pub mod bundle;
+mod capability;
+pub mod cgroup;
+mod engine_files;
+mod host;
+mod identity;
+mod pattern;
+mod procfs;
+mod registry;
+mod resolve;
+pub mod runtime;
+mod scan;
+pub mod state_dir;
+mod supervisor;
+mod types;
+
+pub use capability::{capability_bit, capability_set};
+pub use cgroup::{Layout, LayoutError, cgroup_id};
+pub use host::{HostPaths, MAX_FILE};
+pub use pattern::{PathMatch, container_in_path};
+pub use registry::{Change, Registry};
+pub use resolve::{ResolveRequest, Resolver, RuntimeInvocation};
+pub use scan::{Scanned, ScannedTask};
+pub use supervisor::Supervisor;
+pub use types::{
+    Baseline, Container, ContainerKey, Declared, DeclaredMount, Engine, Identity, Pod, Status, Swarm, Update,
+};

@@ -1,0 +1,170 @@
+//! Tests of the registry.
+
+use monitor_common::event::{Exec, flags};
+
+use super::*;
+use crate::process::testing::{event, list, record};
+
+const KEY: u64 = 500;
+
+struct World {
+    registry: Registry,
+    procs: ProcessTable,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { registry: Registry::new(1_000_000_000_000), procs: ProcessTable::default() }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Option<Change> {
+        let ev = event(bytes);
+        self.procs.apply(&ev);
+        self.registry.apply(&ev, &self.procs)
+    }
+
+    fn cgroup(&mut self, payload: Cgroup, path: &str) -> Option<Change> {
+        let head = Header { pid: 1, started: 1, ..Header::default() };
+        self.feed(&record(EventKind::Cgroup, head, &payload, &[path.as_bytes()]))
+    }
+
+    fn attach(&mut self, key: u64) -> Option<Change> {
+        let payload = Cgroup {
+            id: key & !KEY_V1,
+            dst_container: key,
+            op: cgroup_op::ATTACH,
+            task_pid: 20,
+            task_runtime: 1,
+            ..Cgroup::default()
+        };
+        self.cgroup(payload, "/docker/x")
+    }
+
+    fn rmdir(&mut self, id: u64, key: u64) -> Option<Change> {
+        self.cgroup(Cgroup { id, dst_container: key, op: cgroup_op::RMDIR, ..Cgroup::default() }, "/docker/x")
+    }
+
+    fn state(&mut self, key: u64, reason: u32) -> Option<Change> {
+        let head = Header {
+            pid: 20,
+            started: 2_000_000_000,
+            time: 5_500_000_000,
+            container: key,
+            uid: 7,
+            ..Header::default()
+        };
+        self.feed(&record(EventKind::State, head, &State { reason, mnt_ns: 9, ..State::default() }, &[b""]))
+    }
+
+    fn runtime(&mut self) {
+        let head = Header { pid: 20, started: 1, flags: flags::RUNTIME, ..Header::default() };
+        let argv = list(&["runc", "create", "--bundle", "b", "c1"]);
+        self.feed(&record(
+            EventKind::Exec,
+            head,
+            &Exec::default(),
+            &[&list(&["runc"]), &argv, &list(&["w"])],
+        ));
+    }
+}
+
+#[test]
+fn a_life() {
+    let key = ContainerKey(KEY);
+    let mut w = World::new();
+    w.runtime();
+    assert_eq!(w.attach(KEY), Some(Change::Created(key)));
+    assert_eq!(w.attach(KEY), None);
+    let hint = w.registry.hint(key).expect("known");
+    assert_eq!((hint.pid, hint.cgroup_path.as_str()), (20, "/docker/x"));
+    let run = hint.runtime.as_ref().expect("found");
+    assert_eq!(
+        (run.exe.as_slice(), run.cwd.as_slice(), run.argv.len()),
+        (b"/runc".as_slice(), b"/w".as_slice(), 5)
+    );
+    assert_eq!(w.state(KEY, state_reason::CHANGE), None);
+    assert_eq!(w.state(KEY, state_reason::ENTRY), Some(Change::Entered(key)));
+    assert_eq!(w.state(KEY, state_reason::SCAN), None, "a scan does not replace what was seen");
+    let b = w.registry.get(key).and_then(|c| c.baseline).expect("entered");
+    assert_eq!((b.state.mnt_ns, b.uid, b.entered, b.entered_epoch), (9, 7, 5_500_000_000, 1005));
+    assert_eq!(w.rmdir(501, KEY), None, "a cgroup inside it");
+    assert_eq!(w.rmdir(KEY, KEY), Some(Change::Gone(key)));
+    assert_eq!(w.rmdir(KEY, KEY), None);
+    assert!(w.registry.is_gone(key) && w.registry.get(key).is_some());
+    assert_eq!(w.registry.iter().count(), 0);
+    assert_eq!(w.state(KEY, state_reason::CHANGE), None, "a late record makes nothing new");
+    assert_eq!(w.attach(KEY), Some(Change::Created(key)), "the number is used again");
+    assert!(w.registry.get(key).expect("new").baseline.is_none());
+}
+
+#[test]
+fn a_lost_attach() {
+    let mut w = World::new();
+    w.cgroup(Cgroup { id: KEY, op: cgroup_op::MKDIR, ..Cgroup::default() }, "/made");
+    assert_eq!(w.state(KEY, state_reason::ENTRY), Some(Change::Entered(ContainerKey(KEY))));
+    assert_eq!(w.registry.get(ContainerKey(KEY)).expect("known").cgroup_path, "/made");
+    assert_eq!(w.state(KEY + 1, state_reason::CHANGE), Some(Change::Created(ContainerKey(KEY + 1))));
+    assert_eq!(w.state(KEY + 1, state_reason::JOIN), None);
+    let keys: Vec<u64> = w.registry.iter().map(|c| c.key.0).collect();
+    assert_eq!(keys, [KEY, KEY + 1]);
+}
+
+#[test]
+fn scanned_and_v1_keys() {
+    let mut w = World::new();
+    let key = KEY | KEY_V1;
+    assert_eq!(w.state(key, state_reason::SCAN), Some(Change::Entered(ContainerKey(key))));
+    let b = w.registry.get(ContainerKey(key)).and_then(|c| c.baseline).expect("entered");
+    assert_eq!((b.entered, b.entered_epoch), (2_000_000_000, 1002));
+    assert_eq!(w.rmdir(KEY, key), Some(Change::Gone(ContainerKey(key))));
+    let request = ResolveRequest { key: ContainerKey(3), cgroup_path: "/s".into(), pid: 4, runtime: None };
+    assert!(w.registry.insert_scanned(request.clone()));
+    assert!(!w.registry.insert_scanned(request));
+}
+
+#[test]
+fn host_moves_make_no_container() {
+    let mut w = World::new();
+    let attach = Cgroup { id: 5, op: cgroup_op::ATTACH, task_pid: 3, ..Cgroup::default() };
+    for payload in [
+        Cgroup { task_runtime: 1, ..attach },
+        Cgroup { dst_container: 5, ..attach },
+        Cgroup { dst_container: 5, task_container: 6, task_runtime: 1, ..attach },
+    ] {
+        assert_eq!(w.cgroup(payload, "/x"), None);
+    }
+    assert!(w.registry.is_empty());
+}
+
+#[test]
+fn updates_do_not_lose_what_is_known() {
+    let mut w = World::new();
+    let key = ContainerKey(KEY);
+    let update = |status: Status, id: &str| Update {
+        key,
+        status,
+        identity: Identity { id: Some(id.to_owned()), ..Identity::default() },
+        declared: None,
+    };
+    assert!(!w.registry.update(update(Status::Resolved, "a")));
+    w.attach(KEY);
+    assert!(w.registry.update(update(Status::Unknown("x".into()), "a")));
+    assert!(w.registry.update(update(Status::Resolved, "b")));
+    assert!(!w.registry.update(update(Status::Resolved, "b")));
+    assert!(!w.registry.update(update(Status::Unknown("late".into()), "c")));
+    assert_eq!(w.registry.get(key).expect("known").identity.id.as_deref(), Some("b"));
+}
+
+#[test]
+fn bounded() {
+    let mut w = World::new();
+    for n in 0..CAPACITY as u64 + 10 {
+        w.attach(1000 + n);
+    }
+    assert_eq!((w.registry.len(), w.registry.refused()), (CAPACITY, 10));
+    for n in 0..2000 {
+        w.rmdir(1000 + n, 1000 + n);
+    }
+    assert_eq!(w.registry.len(), CAPACITY - 2000 + GONE_KEPT);
+    assert!(w.attach(9_999_999).is_some());
+}

@@ -1,0 +1,146 @@
+//! Tests of the scan: over a made-up host, and over this machine.
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use super::super::HostPaths;
+use super::super::Status;
+use super::*;
+
+struct Host {
+    dir: tempfile::TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let host = Self { dir: tempfile::tempdir().expect("temp dir") };
+        host.write("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        host.write("proc/self/cgroup", "0::/\n");
+        host.process(1, 0, "/init.scope", 100, &["init"]);
+        symlink("/", host.path("proc/1/root")).expect("link");
+        host
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path.trim_start_matches('/'))
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("parent")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+
+    fn process(&self, pid: u32, ppid: u32, cgroup: &str, mnt_ns: u32, argv: &[&str]) {
+        let p = format!("proc/{pid}");
+        self.write(
+            &format!("{p}/stat"),
+            &format!("{pid} (x) S {ppid} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 {} 0", pid * 100),
+        );
+        self.write(&format!("{p}/cgroup"), &format!("0::{cgroup}\n"));
+        self.write(&format!("{p}/cmdline"), &argv.join("\0"));
+        let status = "Uid:\t5\t5\t5\t5\nGid:\t6\t6\t6\t6\nNSpid:\t9\t1\nCapPrm:\tff\nCapEff:\tff\nCapBnd:\tff\nSeccomp:\t2\n";
+        self.write(&format!("{p}/task/{pid}/status"), status);
+        fs::create_dir_all(self.path(&format!("{p}/ns"))).expect("made");
+        symlink(format!("mnt:[{mnt_ns}]"), self.path(&format!("{p}/ns/mnt"))).expect("link");
+        symlink(format!("pid:[{mnt_ns}]"), self.path(&format!("{p}/ns/pid"))).expect("link");
+        fs::create_dir_all(self.path(&format!("sys/fs/cgroup{cgroup}"))).expect("made");
+    }
+
+    fn resolver(&self) -> Resolver {
+        Resolver::new(HostPaths { root: self.dir.path().into(), proc: self.path("proc") })
+    }
+}
+
+#[test]
+fn a_made_up_host() {
+    let (a, b) = ("a".repeat(64), "b".repeat(64));
+    let host = Host::new();
+    let outer = format!("/docker/{a}");
+    let inner = format!("{outer}/docker/{b}");
+    host.process(
+        10,
+        1,
+        "/system.slice/docker.service",
+        100,
+        &["containerd-shim-runc-v2", "-namespace", "moby", "-id", &a],
+    );
+    host.process(11, 10, &outer, 200, &["sh"]);
+    host.process(12, 11, &format!("{outer}/sub"), 200, &["sleep"]);
+    host.process(13, 12, &inner, 300, &["nested"]);
+    // Known by the runtime's state alone, with its first process moved down inside.
+    host.process(20, 1, "/t1/init", 400, &["sleep"]);
+    host.write("run/runc/t1/state.json", r#"{"init_process_pid":20,"cgroup_paths":{"":"/sys/fs/cgroup/t1"},"config":{"labels":["bundle=/b"]}}"#);
+    host.write("b/config.json", "{}");
+    // Without a cgroup of its own.
+    host.process(30, 1, "/", 500, &["sleep"]);
+    host.write("run/crun/t2/status", r#"{"pid":30,"bundle":"/none"}"#);
+    // A service with a mount namespace of its own is no container.
+    host.process(40, 1, "/system.slice/private.service", 600, &["service"]);
+    symlink("/", host.path("proc/40/root")).expect("link");
+
+    let resolver = host.resolver();
+    let found = resolver.scan();
+    let brief: Vec<(String, Vec<u32>, usize)> = found
+        .iter()
+        .map(|s| (s.cgroup_path.clone(), s.processes.iter().map(|p| p.key.pid).collect(), s.cgroup_ids.len()))
+        .collect();
+    // A's cgroups: itself, sub, and the `docker` above B.
+    assert_eq!(
+        brief,
+        [
+            (outer.clone(), vec![11, 12], 3),
+            (inner, vec![13], 1),
+            ("/t1".to_owned(), vec![20], 2),
+            ("/".to_owned(), vec![30], 0)
+        ]
+    );
+    let id = cgroup_id(&host.path(&format!("sys/fs/cgroup{outer}"))).expect("made");
+    assert_eq!((found[0].key.0, found[0].cgroup_ids[0], found[0].request.pid), (id, id, 11));
+    assert_eq!(
+        (found[0].baseline.mnt_ns, found[0].baseline.reason, found[0].baseline.seccomp),
+        (200, state_reason::SCAN, 2)
+    );
+    assert_eq!(
+        found[0].tasks[0],
+        ScannedTask {
+            tid: 11,
+            tgid: 11,
+            ppid: 10,
+            started_ns: 11_000_000_000,
+            uid: 5,
+            euid: 5,
+            suid: 5,
+            cap_permitted: 255,
+            cap_effective: 255,
+        }
+    );
+    assert_eq!(found[3].key.0, 500 | KEY_MNT_NS);
+    let update = resolver.resolve(&found[2].request);
+    assert_eq!((update.status, update.identity.id.as_deref()), (Status::Resolved, Some("t1")));
+    let update = resolver.resolve(&found[3].request);
+    assert_eq!(update.identity.id.as_deref(), Some("t2"));
+    assert!(matches!(update.status, Status::Unknown(_)));
+    let ancestors: Vec<u32> = resolver.ancestors_from_proc(12).iter().map(|p| p.key.pid).collect();
+    assert_eq!(ancestors, [11, 10, 1]);
+}
+
+#[test]
+fn prefixes_of_paths() {
+    for (path, top, want) in
+        [("/a", "/a", true), ("/a/b", "/a", true), ("/ab", "/a", false), ("/a", "/", true)]
+    {
+        assert_eq!(within(path, top), want, "{path} {top}");
+    }
+}
+
+#[test]
+fn this_machine() {
+    let resolver = Resolver::new(HostPaths::default());
+    for scanned in resolver.scan() {
+        assert!(!scanned.key.is_host() && !scanned.processes.is_empty());
+        let update = resolver.resolve(&scanned.request);
+        println!("{} {:?} {:?}", scanned.cgroup_path, update.status, update.identity);
+    }
+    assert!(!resolver.ancestors_from_proc(std::process::id()).is_empty());
+}

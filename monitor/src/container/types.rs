@@ -1,0 +1,189 @@
+//! The types that say what a container is.
+
+use std::collections::BTreeMap;
+
+use monitor_common::event::State;
+
+/// Key of a container in the kernel's maps (see `monitor_common::policy`); 0 is the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerKey(pub u64);
+
+impl ContainerKey {
+    /// The host: no container.
+    pub const HOST: Self = Self(0);
+
+    /// True if this is no container.
+    pub fn is_host(self) -> bool {
+        self == Self::HOST
+    }
+}
+
+/// How far the identity of a container is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Being looked up: an update record follows.
+    Pending,
+    /// Id and declared configuration are known.
+    Resolved,
+    /// It could not be found out; says why.
+    Unknown(String),
+}
+
+/// Who manages the container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Docker Engine.
+    Docker,
+    /// Podman.
+    Podman,
+    /// containerd without CRI (`ctr`, nerdctl).
+    Containerd,
+    /// A kubelet through containerd's CRI.
+    Kubernetes,
+    /// CRI-O.
+    CriO,
+    /// Nobody: an OCI runtime called directly.
+    None,
+}
+
+impl Engine {
+    /// The name in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Containerd => "containerd",
+            Self::Kubernetes => "kubernetes",
+            Self::CriO => "cri-o",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The pod that a container belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// Pod name.
+    pub name: String,
+    /// Pod namespace.
+    pub namespace: String,
+    /// Pod uid.
+    pub uid: String,
+}
+
+/// The Swarm task that a container belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swarm {
+    /// Service name.
+    pub service: String,
+    /// Task name.
+    pub task: String,
+}
+
+/// Who a container is, as its runtime and engine name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Full id, never cut.
+    pub id: Option<String>,
+    /// Name, if the engine gives one.
+    pub name: Option<String>,
+    /// Image reference.
+    pub image: Option<String>,
+    /// OCI runtime (`runc`, `crun` …).
+    pub runtime: Option<String>,
+    /// Engine.
+    pub engine: Option<Engine>,
+    /// Labels and OCI annotations.
+    pub labels: BTreeMap<String, String>,
+    /// Pod.
+    pub pod: Option<Pod>,
+    /// Swarm service and task.
+    pub swarm: Option<Swarm>,
+}
+
+/// One mount that the OCI configuration grants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeclaredMount {
+    /// Path in the container.
+    pub destination: String,
+    /// Path on the host, or device.
+    pub source: String,
+    /// File system type, empty or `bind` for a bind mount.
+    pub fstype: String,
+    /// Mount options.
+    pub options: Vec<String>,
+}
+
+/// What the OCI configuration (`config.json`) grants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// Where `config.json` was read.
+    pub bundle: String,
+    /// Root file system.
+    pub rootfs: String,
+    /// Uid of the first process.
+    pub uid: u32,
+    /// Bounding set, bit n is capability n.
+    pub cap_bounding: u64,
+    /// Namespaces that are made new for the container (`mount`, `pid` …).
+    pub new_namespaces: Vec<String>,
+    /// Namespaces joined by path: type and path.
+    pub joined_namespaces: Vec<(String, String)>,
+    /// Mounts.
+    pub mounts: Vec<DeclaredMount>,
+    /// Masked paths.
+    pub masked_paths: Vec<String>,
+    /// Read-only paths.
+    pub readonly_paths: Vec<String>,
+    /// True if a seccomp profile is set.
+    pub seccomp: bool,
+    /// True if `noNewPrivileges` is set.
+    pub no_new_privileges: bool,
+    /// Cgroup path as configured.
+    pub cgroups_path: Option<String>,
+}
+
+/// What the kernel showed when the container's first program started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Baseline {
+    /// Namespaces, root, credentials, seccomp of that program.
+    pub state: State,
+    /// Its real uid.
+    pub uid: u32,
+    /// Its effective uid.
+    pub euid: u32,
+    /// When, nanoseconds since boot.
+    pub entered: u64,
+    /// The same moment in seconds since the epoch, for comparison with file times.
+    pub entered_epoch: i64,
+}
+
+/// A container as the hot thread knows it.
+#[derive(Clone, Debug)]
+pub struct Container {
+    /// Key in the kernel's maps.
+    pub key: ContainerKey,
+    /// How far it is known.
+    pub status: Status,
+    /// Who it is.
+    pub identity: Identity,
+    /// Path of its top cgroup, as the kernel gave it.
+    pub cgroup_path: String,
+    /// What it was granted, if the OCI configuration was found.
+    pub declared: Option<Declared>,
+    /// What the kernel showed at ENTRY; `None` while it is set up.
+    pub baseline: Option<Baseline>,
+}
+
+/// What the edge found out about a container.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// Which container.
+    pub key: ContainerKey,
+    /// How far it is known now.
+    pub status: Status,
+    /// Who it is.
+    pub identity: Identity,
+    /// What it was granted.
+    pub declared: Option<Declared>,
+}

@@ -1,0 +1,29 @@
+//! Judges events against a container's baseline: the invariants and the checks of the catalogue.
+//!
+//! [`Detector::on_event`] is the entry. [`RULES`] says what is checked; one file a family holds the checks,
+//! `memory.rs` what they remember of containers, `dedup.rs` how repeated findings are counted.
+//!
+//! Same records in, same findings out: no file, no clock, no socket is reached from here.
+
+mod cgroup;
+mod context;
+mod cred;
+mod dedup;
+mod detector;
+mod file;
+mod magic;
+mod memory;
+mod mount;
+mod namespace;
+mod rules;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use context::Lineage;
+pub use dedup::Emitted;
+pub use detector::{ControlSocket, DetectConfig, Detector};
+pub use memory::HostFacts;
+pub use rules::{RULES, find as find_rule};
+pub use types::{Evidence, Finding, Outcome, RuleInfo, Severity, Value};

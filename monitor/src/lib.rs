@@ -1,0 +1,12 @@
+//! Bulkhead's user side, as a library: the daemon, the tests, the fuzz targets and the benches link the same
+//! code. `docs/architecture.md` draws how a record travels through it.
+
+pub mod app;
+pub mod bpf;
+pub mod cli;
+pub mod container;
+pub mod detect;
+pub mod diag;
+pub mod output;
+pub mod process;
+pub mod tail;

@@ -1,0 +1,196 @@
+//! One JSON object a line: the format that programs read. `schema/` describes it; `docs/errors.md` does not
+//! belong to it.
+//!
+//! Strings from outside are bytes. Valid UTF-8 is written as it is, with control and other hidden characters
+//! as `\uXXXX`. A byte that is not UTF-8 is written as the four characters `\xHH`, and then a key
+//! `<name>_raw` beside it holds all the bytes in hexadecimal, so that nothing is lost and nothing is
+//! ambiguous. `<name>_truncated`, `<name>_unreachable` and `<name>_raced` are `true` where they apply, and
+//! absent elsewhere. Sets of capabilities, masks and magic numbers are strings in hexadecimal; ids are
+//! numbers of up to 64 bits.
+
+mod context;
+mod event;
+mod writer;
+
+use super::Format;
+use crate::detect::{Evidence, Finding, Value};
+use crate::output::kinds::Class;
+use crate::output::record::{Body, Loss, Place, Record, Status};
+use crate::output::time::Clock;
+use writer::Writer;
+
+/// The JSON format. Holds scratch space, so that a record costs no allocation.
+#[derive(Clone, Debug, Default)]
+pub struct JsonFormat {
+    clock: Clock,
+    scratch: Vec<u8>,
+}
+
+impl JsonFormat {
+    /// With the relation of boot time to the calendar.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, scratch: Vec::new() }
+    }
+}
+
+impl Format for JsonFormat {
+    fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        let mut w = Writer::new(out);
+        let common = &record.common;
+        w.raw("{");
+        w.text("type", record.body.class().name());
+        w.key("time");
+        w.quoted(|out| self.clock.rfc3339(common.time, out));
+        w.text("node", common.node);
+        w.field("seq", common.seq);
+        match record.body {
+            Body::Event { subject, event } => {
+                context::container(&mut w, subject.container);
+                context::process(&mut w, &subject, event, self.clock);
+                event::record(&mut w, event, &mut self.scratch);
+            }
+            Body::Finding { subject, event, finding, count, first_seen, last_seen } => {
+                rule(&mut w, finding);
+                w.text("result", finding.outcome.name());
+                evidence(&mut w, &finding.evidence);
+                w.field("count", count);
+                for (name, time) in [("first_seen", first_seen), ("last_seen", last_seen)] {
+                    w.key(name);
+                    w.quoted(|out| self.clock.rfc3339(time, out));
+                }
+                context::container(&mut w, subject.container);
+                context::process(&mut w, &subject, event, self.clock);
+                w.key("event");
+                w.open();
+                event::record(&mut w, event, &mut self.scratch);
+                w.close();
+            }
+            Body::Container { container, change } => {
+                w.text("change", change.name());
+                context::container(&mut w, Some(container));
+                context::particulars(&mut w, container, self.clock);
+            }
+            Body::Loss(ref body) => loss(&mut w, body),
+            Body::Status(ref body) => status(&mut w, body),
+        }
+        w.close();
+        w.end_line();
+    }
+}
+
+fn words(w: &mut Writer<'_>, name: &str, words: &[&str]) {
+    w.key(name);
+    w.open_list();
+    for word in words {
+        w.string(word);
+    }
+    w.close_list();
+}
+
+fn rule(w: &mut Writer<'_>, finding: &Finding) {
+    let rule = finding.rule;
+    w.key("rule");
+    w.open();
+    w.text("id", rule.id);
+    w.text("title", rule.title);
+    w.text("severity", finding.severity.name());
+    words(w, "behaviours", rule.behaviours);
+    words(w, "attack", rule.attack);
+    w.optional("invariant", rule.invariant);
+    w.close();
+}
+
+fn evidence(w: &mut Writer<'_>, facts: &[Evidence]) {
+    w.key("evidence");
+    w.open_list();
+    for fact in facts {
+        w.open();
+        w.text("name", fact.name);
+        if let Some(declared) = &fact.declared {
+            value(w, "declared", declared);
+        }
+        value(w, "observed", &fact.observed);
+        w.close();
+    }
+    w.close_list();
+}
+
+fn value(w: &mut Writer<'_>, name: &str, value: &Value) {
+    match value {
+        Value::Namespace(ty, inode) => {
+            w.key(name);
+            // As the links of /proc/PID/ns show it.
+            w.quoted(|out| {
+                let _ = std::io::Write::write_fmt(out, format_args!("{ty}:[{inode}]"));
+            });
+        }
+        Value::Number(number) => w.field(name, *number),
+        Value::Hex(number) => {
+            w.key(name);
+            w.hex(*number);
+        }
+        Value::Bytes(bytes) => w.bytes(name, bytes),
+        Value::Text(text) => w.text(name, text),
+        Value::Word(word) => w.text(name, word),
+    }
+}
+
+fn loss(w: &mut Writer<'_>, loss: &Loss<'_>) {
+    w.text("reason", loss.reason);
+    w.field("count", loss.count);
+    for (name, value) in [("sensor", loss.sensor), ("ring", loss.ring), ("sink", loss.sink)] {
+        if let Some(value) = value {
+            w.text(name, value);
+        }
+    }
+    if let Some(cpu) = loss.cpu {
+        w.field("cpu", cpu);
+    }
+    match loss.place {
+        Place::Unknown => {}
+        Place::Host => context::container(w, None),
+        Place::Container(container) => context::container(w, Some(container)),
+    }
+    if let Some(shed) = loss.by_type {
+        w.key("by_type");
+        w.open();
+        for class in Class::ALL {
+            w.field(class.name(), shed.of(*class));
+        }
+        w.close();
+    }
+}
+
+fn status(w: &mut Writer<'_>, status: &Status<'_>) {
+    w.text("status", status.name());
+    match *status {
+        Status::Starting { version, kernel } => {
+            w.text("version", version);
+            w.text("kernel", kernel);
+        }
+        Status::Coverage { sensors } => {
+            w.key("sensors");
+            w.open_list();
+            for sensor in sensors {
+                w.open();
+                w.text("sensor", sensor.sensor);
+                w.optional("rung", sensor.rung);
+                words(w, "unseen", sensor.unseen);
+                w.optional("reason", sensor.reason);
+                w.close();
+            }
+            w.close_list();
+        }
+        Status::Ready { attached, sensors, containers } => {
+            w.field("attached", attached);
+            w.field("sensors", sensors);
+            w.field("containers", containers);
+        }
+        Status::Stopping { reason, received, findings, lost } => {
+            w.text("reason", reason);
+            w.field("received", received);
+            w.field("findings", findings);
+            w.field("lost", lost);
+        }
+    }
+}

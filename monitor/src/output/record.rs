@@ -1,0 +1,253 @@
+//! The wire view: what a line of output is made of, borrowed from the data of the hot thread.
+//!
+//! Formats read these types and nothing else, so that the inner types may change without the contract.
+
+use monitor_common::event::{EventKind, EventRef};
+
+use super::kinds::Class;
+use super::queue::Shed;
+use crate::container::Container;
+use crate::detect::Finding;
+use crate::process::Process;
+
+/// One line of output.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// What every line has.
+    pub common: Common<'a>,
+    /// What it says.
+    pub body: Body<'a>,
+}
+
+/// What every line has.
+#[derive(Clone, Copy, Debug)]
+pub struct Common<'a> {
+    /// When, nanoseconds since boot (`CLOCK_BOOTTIME`).
+    pub time: u64,
+    /// Number of the line; grows by one with each record that is written anywhere.
+    pub seq: u64,
+    /// Name of this machine.
+    pub node: &'a str,
+}
+
+/// What a line says.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// Something happened.
+    Event {
+        /// Who did it.
+        subject: Subject<'a>,
+        /// What.
+        event: &'a EventRef<'a>,
+    },
+    /// A rule matched.
+    Finding {
+        /// Who did it.
+        subject: Subject<'a>,
+        /// The record that triggered it.
+        event: &'a EventRef<'a>,
+        /// Which rule, and the proof.
+        finding: &'a Finding,
+        /// How often it was seen.
+        count: u64,
+        /// When first, nanoseconds since boot.
+        first_seen: u64,
+        /// When last, nanoseconds since boot.
+        last_seen: u64,
+    },
+    /// A container came, changed or went.
+    Container {
+        /// The container as it is now.
+        container: &'a Container,
+        /// What changed.
+        change: Change,
+    },
+    /// Records were lost.
+    Loss(Loss<'a>),
+    /// The daemon says how it is.
+    Status(Status<'a>),
+}
+
+/// Who acted: the task of the event, in its container.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subject<'a> {
+    /// Its container; `None` for the host.
+    pub container: Option<&'a Container>,
+    /// Its process; `None` if it is not known, then the line has what the record's header says.
+    pub process: Option<&'a Process>,
+    /// Its ancestors, parent first.
+    pub ancestors: &'a [&'a Process],
+}
+
+/// What changed about a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its cgroup was made: set-up begins.
+    Created,
+    /// Its first program starts: the baseline is taken.
+    Entered,
+    /// Its identity became known, or changed.
+    Updated,
+    /// Its cgroup was removed.
+    Gone,
+}
+
+impl Change {
+    /// Every change.
+    pub const ALL: &'static [Self] = &[Self::Created, Self::Entered, Self::Updated, Self::Gone];
+
+    /// The name in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Entered => "entered",
+            Self::Updated => "updated",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// Where something was lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Place<'a> {
+    /// It cannot be said.
+    #[default]
+    Unknown,
+    /// On the host.
+    Host,
+    /// In this container.
+    Container(&'a Container),
+}
+
+/// Records that were lost, or left out under load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loss<'a> {
+    /// Why: one of [`loss_reason`].
+    pub reason: &'a str,
+    /// How many.
+    pub count: u64,
+    /// Of which sensor, if it is known.
+    pub sensor: Option<&'a str>,
+    /// Of which ring, if it was one.
+    pub ring: Option<&'a str>,
+    /// On the way to which sink, if it was one.
+    pub sink: Option<&'a str>,
+    /// Of which CPU, if it is known.
+    pub cpu: Option<u16>,
+    /// Where.
+    pub place: Place<'a>,
+    /// How many of each type of record, if it is known.
+    pub by_type: Option<&'a Shed>,
+}
+
+/// Values of [`Loss::reason`].
+pub mod loss_reason {
+    /// A kernel ring was full.
+    pub const RING_FULL: &str = "ring_full";
+    /// Numbers are missing in a CPU's sequence.
+    pub const SEQUENCE_GAP: &str = "sequence_gap";
+    /// A container was over its budget.
+    pub const OVER_BUDGET: &str = "over_budget";
+    /// A kernel map was full.
+    pub const MAP_FULL: &str = "map_full";
+    /// A record could not be decoded.
+    pub const UNDECODABLE: &str = "undecodable";
+    /// A sink could not keep up.
+    pub const SINK_FULL: &str = "sink_full";
+    /// This reader of the socket did not keep up.
+    pub const SLOW_READER: &str = "slow_reader";
+    /// Every reason.
+    pub const ALL: &[&str] =
+        &[RING_FULL, SEQUENCE_GAP, OVER_BUDGET, MAP_FULL, UNDECODABLE, SINK_FULL, SLOW_READER];
+}
+
+/// What one sensor sees.
+#[derive(Clone, Copy, Debug)]
+pub struct SensorCoverage<'a> {
+    /// The sensor.
+    pub sensor: &'a str,
+    /// The rung it got; `None` if it could not be attached.
+    pub rung: Option<&'a str>,
+    /// What is not seen because of that.
+    pub unseen: &'a [&'a str],
+    /// Why it did not get a higher rung, or none.
+    pub reason: Option<&'a str>,
+}
+
+/// How the daemon is.
+#[derive(Clone, Copy, Debug)]
+pub enum Status<'a> {
+    /// It begins.
+    Starting {
+        /// Version of Bulkhead.
+        version: &'a str,
+        /// Release of the kernel (`uname -r`).
+        kernel: &'a str,
+    },
+    /// Which sensors see what.
+    Coverage {
+        /// Every sensor of the probe table.
+        sensors: &'a [SensorCoverage<'a>],
+    },
+    /// Every attached sensor has passed its canary.
+    Ready {
+        /// Sensors attached.
+        attached: u32,
+        /// Sensors of the probe table.
+        sensors: u32,
+        /// Containers that were running already.
+        containers: u32,
+    },
+    /// It ends.
+    Stopping {
+        /// Why.
+        reason: &'a str,
+        /// Records received from the kernel.
+        received: u64,
+        /// Findings reported.
+        findings: u64,
+        /// Records lost.
+        lost: u64,
+    },
+}
+
+impl Status<'_> {
+    /// The names of the statuses, in the order in which they come.
+    pub const NAMES: &'static [&'static str] = &["starting", "coverage", "ready", "stopping"];
+
+    /// Its place in [`Self::NAMES`].
+    pub const fn slot(&self) -> u8 {
+        match self {
+            Self::Starting { .. } => 0,
+            Self::Coverage { .. } => 1,
+            Self::Ready { .. } => 2,
+            Self::Stopping { .. } => 3,
+        }
+    }
+
+    /// The name in output.
+    pub const fn name(&self) -> &'static str {
+        Self::NAMES[self.slot() as usize]
+    }
+}
+
+impl Body<'_> {
+    /// The type of the line.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Event { .. } => Class::Event,
+            Self::Finding { .. } => Class::Finding,
+            Self::Container { .. } => Class::Container,
+            Self::Loss(_) => Class::Loss,
+            Self::Status(_) => Class::Status,
+        }
+    }
+
+    /// The kind of event, if it is one.
+    pub const fn event_kind(&self) -> Option<EventKind> {
+        match self {
+            Self::Event { event, .. } => Some(event.kind),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! JSON Schemas of the JSON format, made from the field tables; `schema/` holds them.
+//!
+//! Used of JSON Schema: `type`, `const`, `enum`, `pattern`, `properties`, `required`, `additionalProperties`,
+//! `items`, `oneOf`, `$ref` into `$defs`.
+
+use monitor_common::event::EventKind;
+use monitor_common::event::field::{Field, FieldType, TailField, TailType};
+use serde_json::{Map, Value, json};
+
+use super::kinds::Class;
+use super::record::{Change, Status, loss_reason};
+use crate::container::Engine;
+use crate::detect::{Outcome, Severity};
+
+/// The schema of one type of record.
+pub fn schema(class: Class) -> Value {
+    let mut properties = object([
+        ("type", json!({"const": class.name()})),
+        ("time", reference("time")),
+        ("node", json!({"type": "string"})),
+        ("seq", unsigned()),
+    ]);
+    let (own, optional): (Vec<(&str, Value)>, &[&str]) = match class {
+        Class::Event => (event_properties(), &[]),
+        Class::Finding => (finding_properties(), &[]),
+        Class::Container => (container_properties(), &["cgroup_path_truncated", "bundle_truncated"]),
+        Class::Loss => (loss_properties(), &["sensor", "ring", "sink", "cpu", "container", "by_type"]),
+        Class::Status => (Vec::new(), &[]),
+    };
+    properties.extend(object(own));
+    let required: Vec<&String> = properties.keys().filter(|k| !optional.contains(&k.as_str())).collect();
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": format!("bulkhead {}", class.name()),
+        "type": "object",
+        "required": required,
+        "$defs": definitions(class),
+    });
+    match class {
+        Class::Event => {
+            let kinds: Vec<Value> = EventKind::ALL.iter().map(|kind| kind_case(*kind)).collect();
+            properties.extend(object(EventKind::ALL.iter().map(|k| (k.name(), record_reference(*k)))));
+            schema["oneOf"] = kinds.into();
+            schema["properties"] = properties.into();
+            schema["additionalProperties"] = false.into();
+        }
+        Class::Status => {
+            let statuses = status_cases(&properties);
+            schema["oneOf"] = statuses.into();
+        }
+        _ => {
+            schema["properties"] = properties.into();
+            schema["additionalProperties"] = false.into();
+        }
+    }
+    schema
+}
+
+fn object<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Map<String, Value> {
+    entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+/// An object with exactly these keys, all required.
+fn closed<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    closed_with(entries, [])
+}
+
+/// An object with these keys, those of `optional` not required.
+fn closed_with<'a>(
+    entries: impl IntoIterator<Item = (&'a str, Value)>,
+    optional: impl IntoIterator<Item = (&'a str, Value)>,
+) -> Value {
+    let mut properties = object(entries);
+    let required: Vec<String> = properties.keys().cloned().collect();
+    properties.extend(object(optional));
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/$defs/{name}")})
+}
+
+fn record_reference(kind: EventKind) -> Value {
+    reference(&format!("event_{}", kind.name()))
+}
+
+fn unsigned() -> Value {
+    json!({"type": "integer", "minimum": 0})
+}
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn nullable(ty: &str) -> Value {
+    json!({"type": [ty, "null"]})
+}
+
+fn words() -> Value {
+    json!({"type": "array", "items": {"type": "string"}})
+}
+
+fn names<'a>(all: impl IntoIterator<Item = &'a str>) -> Value {
+    json!({"enum": all.into_iter().collect::<Vec<_>>()})
+}
+
+/// The keys that may stand beside a string from outside.
+fn beside(name: &str, list: bool) -> Vec<(String, Value)> {
+    let raw = if list { json!({"type": "array", "items": {"type": ["string", "null"]}}) } else { text() };
+    let mut keys = vec![(format!("{name}_raw"), raw)];
+    for suffix in ["truncated", "unreachable", "raced"] {
+        keys.push((format!("{name}_{suffix}"), json!({"const": true})));
+    }
+    keys
+}
+
+fn merge(schema: &mut Value, keys: Vec<(String, Value)>) {
+    if let Some(properties) = schema["properties"].as_object_mut() {
+        properties.extend(keys);
+    }
+}
+
+fn definitions(class: Class) -> Value {
+    let mut defs = object([(
+        "time",
+        json!({"type": "string", "description": "RFC 3339, UTC, nanoseconds", "format": "date-time"}),
+    )]);
+    if matches!(class, Class::Event | Class::Finding | Class::Container | Class::Loss) {
+        defs.insert("container".to_owned(), container());
+    }
+    if matches!(class, Class::Event | Class::Finding) {
+        defs.insert("process".to_owned(), process());
+        for kind in EventKind::ALL {
+            defs.insert(format!("event_{}", kind.name()), record(*kind));
+        }
+    }
+    defs.into()
+}
+
+fn event_properties() -> Vec<(&'static str, Value)> {
+    vec![
+        ("container", reference("container")),
+        ("process", reference("process")),
+        ("event", names(EventKind::ALL.iter().map(|k| k.name()))),
+        ("flags", json!({"type": "array", "items": names(super::FLAG_NAMES.iter().map(|(_, name)| *name))})),
+    ]
+}
+
+/// The key that belongs to the value of `event`.
+fn kind_case(kind: EventKind) -> Value {
+    json!({"properties": {"event": {"const": kind.name()}}, "required": [kind.name()]})
+}
+
+fn finding_properties() -> Vec<(&'static str, Value)> {
+    let value = json!({"type": ["integer", "string"]});
+    let mut fact = closed_with([("name", text()), ("observed", value.clone())], [("declared", value)]);
+    for name in ["declared", "observed"] {
+        merge(&mut fact, beside(name, false));
+    }
+    let mut event = closed_with(
+        event_properties().into_iter().skip(2),
+        EventKind::ALL.iter().map(|k| (k.name(), record_reference(*k))),
+    );
+    event["oneOf"] = EventKind::ALL.iter().map(|k| kind_case(*k)).collect::<Vec<_>>().into();
+    let severities = [Severity::Info, Severity::Notice, Severity::Warning, Severity::Critical];
+    let outcomes = [Outcome::Succeeded, Outcome::Denied, Outcome::Attempted];
+    vec![
+        ("container", reference("container")),
+        ("process", reference("process")),
+        (
+            "rule",
+            closed([
+                ("id", text()),
+                ("title", text()),
+                ("severity", names(severities.iter().map(|s| s.name()))),
+                ("behaviours", words()),
+                ("attack", words()),
+                ("invariant", nullable("string")),
+            ]),
+        ),
+        ("result", names(outcomes.iter().map(|o| o.name()))),
+        ("evidence", json!({"type": "array", "items": fact})),
+        ("count", unsigned()),
+        ("first_seen", reference("time")),
+        ("last_seen", reference("time")),
+        ("event", event),
+    ]
+}
+
+fn container_properties() -> Vec<(&'static str, Value)> {
+    vec![
+        ("change", names(Change::ALL.iter().map(|c| c.name()))),
+        ("container", reference("container")),
+        ("cgroup_path", text()),
+        ("cgroup_path_truncated", json!({"const": true})),
+        ("bundle", nullable("string")),
+        ("bundle_truncated", json!({"const": true})),
+        ("entered", json!({"oneOf": [reference("time"), {"type": "null"}]})),
+    ]
+}
+
+fn loss_properties() -> Vec<(&'static str, Value)> {
+    vec![
+        ("reason", names(loss_reason::ALL.iter().copied())),
+        ("count", unsigned()),
+        ("sensor", text()),
+        ("ring", text()),
+        ("sink", text()),
+        ("cpu", unsigned()),
+        ("container", reference("container")),
+        ("by_type", closed(Class::ALL.iter().map(|c| (c.name(), unsigned())))),
+    ]
+}
+
+fn status_cases(common: &Map<String, Value>) -> Vec<Value> {
+    let sensor = closed([
+        ("sensor", text()),
+        ("rung", nullable("string")),
+        ("unseen", words()),
+        ("reason", nullable("string")),
+    ]);
+    let own = |name: &str| match name {
+        "starting" => vec![("version", text()), ("kernel", text())],
+        "coverage" => vec![("sensors", json!({"type": "array", "items": sensor}))],
+        "ready" => ["attached", "sensors", "containers"].map(|n| (n, unsigned())).to_vec(),
+        _ => {
+            let counts = ["received", "findings", "lost"].map(|n| (n, unsigned()));
+            counts.into_iter().chain([("reason", text())]).collect()
+        }
+    };
+    let case = |name: &&'static str| {
+        let mut case = closed(own(name));
+        let mut properties = common.clone();
+        properties.insert("status".to_owned(), json!({"const": name}));
+        if let Some(required) = case["required"].as_array_mut() {
+            required.extend(properties.keys().map(|k| Value::from(k.as_str())));
+        }
+        merge(&mut case, properties.into_iter().collect());
+        case
+    };
+    Status::NAMES.iter().map(case).collect()
+}
+
+fn container() -> Value {
+    let engines =
+        [Engine::Docker, Engine::Podman, Engine::Containerd, Engine::Kubernetes, Engine::CriO, Engine::None];
+    let engine_names = engines.iter().map(|e| Value::from(e.name())).chain([Value::Null]);
+    let or_null = |schema: Value| json!({"oneOf": [schema, {"type": "null"}]});
+    let mut known = closed([
+        ("status", names(["resolved", "pending", "unknown"])),
+        ("id", nullable("string")),
+        ("name", nullable("string")),
+        ("image", nullable("string")),
+        ("runtime", nullable("string")),
+        ("engine", json!({"enum": engine_names.collect::<Vec<_>>()})),
+        ("labels", json!({"type": "object", "additionalProperties": {"type": "string"}})),
+        ("pod", or_null(closed([("name", text()), ("namespace", text()), ("uid", text())]))),
+        ("swarm", or_null(closed([("service", text()), ("task", text())]))),
+        ("cgroup_id", json!({"type": ["integer", "null"], "minimum": 0})),
+        ("reason", nullable("string")),
+    ]);
+    let cut = ["id", "name", "image", "runtime", "labels", "reason"];
+    merge(&mut known, cut.map(|name| (format!("{name}_truncated"), json!({"const": true}))).to_vec());
+    json!({"description": "null for the host", "oneOf": [known, {"type": "null"}]})
+}
+
+fn process() -> Value {
+    let strings =
+        || [("exe", nullable("string")), ("argv", json!({"type": ["array", "null"], "items": text()}))];
+    let mut ancestor = closed(strings().into_iter().chain([("pid", unsigned())]));
+    for (name, list) in [("exe", false), ("argv", true)] {
+        merge(&mut ancestor, beside(name, list));
+    }
+    let mut process = closed(strings().into_iter().chain([
+        ("ancestors", json!({"type": "array", "items": ancestor})),
+        ("pid", unsigned()),
+        ("tid", unsigned()),
+        ("ppid", nullable("integer")),
+        ("cwd", nullable("string")),
+        ("uid", unsigned()),
+        ("euid", unsigned()),
+        ("gid", nullable("integer")),
+        ("caps_effective", nullable("string")),
+        ("started", reference("time")),
+    ]));
+    for (name, list) in [("exe", false), ("argv", true), ("cwd", false)] {
+        merge(&mut process, beside(name, list));
+    }
+    process
+}
+
+fn record(kind: EventKind) -> Value {
+    let fields: Vec<&Field> = kind.fields().iter().filter(|f| f.name != "reserved").collect();
+    let tail = kind.tail_fields();
+    let fixed = fields.iter().map(|f| (f.name, described(field(f), f.doc)));
+    let strings = tail.iter().map(|f| (f.name, described(string(f), f.doc)));
+    let mut schema = closed(fixed.chain(strings));
+    for result in fields.iter().filter(|f| f.ty == FieldType::Return) {
+        let name = if result.name == "ret" { "errno".to_owned() } else { format!("{}_errno", result.name) };
+        merge(&mut schema, vec![(name, text())]);
+    }
+    for string in tail {
+        merge(&mut schema, beside(string.name, string.ty == TailType::List));
+    }
+    schema["description"] = kind.doc().trim().into();
+    schema
+}
+
+fn described(mut schema: Value, doc: &str) -> Value {
+    schema["description"] = doc.trim().into();
+    schema
+}
+
+fn string(field: &TailField) -> Value {
+    if field.ty == TailType::List { words() } else { text() }
+}
+
+fn field(field: &Field) -> Value {
+    match field.ty {
+        FieldType::Number | FieldType::Namespace => unsigned(),
+        FieldType::Seconds | FieldType::Return => json!({"type": "integer"}),
+        FieldType::Hex | FieldType::Capabilities => json!({"type": "string", "pattern": "^0x[0-9a-f]+$"}),
+        FieldType::Flags(_) => words(),
+        FieldType::Choice(_) => text(),
+        FieldType::Device => json!({"type": "string", "pattern": "^[0-9]+:[0-9]+$"}),
+        FieldType::Address => nullable("string"),
+    }
+}

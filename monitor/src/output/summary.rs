@@ -1,0 +1,61 @@
+//! Words that the text format and `tail` share. Everything appended is safe for a terminal.
+
+use std::fmt::Write;
+
+use super::escape;
+
+/// `C01 Host root mounted`, with the outcome before the title unless it succeeded, and how often.
+pub fn finding(out: &mut String, id: &str, title: &str, outcome: &str, count: u64) {
+    escape::terminal(out, id);
+    if outcome != "succeeded" {
+        out.push(' ');
+        escape::terminal(out, outcome);
+        out.push(':');
+    }
+    out.push(' ');
+    escape::terminal(out, title);
+    if count > 1 {
+        // Writing to a string cannot fail.
+        let _ = write!(out, " ×{count}");
+    }
+}
+
+/// The container's name, or the first twelve characters of its id: for the eye only.
+pub fn container(out: &mut String, name: Option<&str>, id: Option<&str>) {
+    match (name.filter(|n| !n.is_empty()), id) {
+        (Some(name), _) => escape::terminal(out, name),
+        (None, Some(id)) => {
+            let end = id.char_indices().nth(12).map_or(id.len(), |(at, _)| at);
+            escape::terminal(out, &id[..end]);
+        }
+        (None, None) => out.push('?'),
+    }
+}
+
+/// The last component of an executable's path.
+pub fn program(out: &mut String, exe: &[u8]) {
+    let name = exe.rsplit(|b| *b == b'/').next().unwrap_or(exe);
+    escape::terminal_bytes(out, name);
+}
+
+/// `12 records lost: ring_full, ring bulk`.
+pub fn loss(out: &mut String, count: u64, reason: &str, origin: &[(&str, Option<&str>)]) {
+    let noun = if count == 1 { "record" } else { "records" };
+    let _ = write!(out, "{count} {noun} lost: ");
+    escape::terminal(out, reason);
+    for (name, value) in origin {
+        if let Some(value) = value {
+            let _ = write!(out, ", {name} ");
+            escape::terminal(out, value);
+        }
+    }
+}
+
+/// `: 14 sensors, not attached: ptrace`.
+pub fn coverage<'a>(out: &mut String, sensors: usize, missing: impl Iterator<Item = &'a str>) {
+    let _ = write!(out, ": {sensors} sensors");
+    for (at, sensor) in missing.enumerate() {
+        out.push_str(if at == 0 { ", not attached: " } else { ", " });
+        escape::terminal(out, sensor);
+    }
+}

@@ -1,0 +1,235 @@
+//! One set of records for every format: of each type one, and the hostile one.
+
+use monitor_common::event::field::TailType;
+use monitor_common::event::plain::Plain;
+use monitor_common::event::{
+    EventKind, EventRef, HEADER_LEN, Header, Mount, RACED, Record as Payload, TRUNCATED, UNREACHABLE,
+};
+
+use crate::container::{Baseline, Container, ContainerKey, Declared, Engine, Identity, Pod, Status, Swarm};
+use crate::detect::{Evidence, Finding, Outcome, RuleInfo, Severity, Value};
+use crate::output::queue::Shed;
+use crate::output::record::{
+    Body, Change, Common, Loss, Place, Record, SensorCoverage, Subject, loss_reason,
+};
+use crate::output::{Class, Clock, record};
+use crate::process::{Process, ProcessKey};
+
+/// 2026-11-23T20:30:00Z minus 1000 s.
+pub(crate) const CLOCK: Clock = Clock { boot_to_epoch_ns: 1_795_464_800_000_000_000 };
+const TIME: u64 = 1_000_123_456_789;
+
+/// Everything that breaks something somewhere.
+pub(crate) const HOSTILE: &[u8] =
+    b"new\nline \0 nul \x1b[2J\x1b]0;title\x07 | = \" ] \\ \r\t\x7f \xff\xfe\xc3 \xe2\x80\xae rtl \xe2\x80\xa8 \xc2\x9b {\"a\":1},";
+
+static RULE: RuleInfo = RuleInfo {
+    id: "C01",
+    title: "Mount after start",
+    severity: Severity::Critical,
+    behaviours: &["C01", "C02"],
+    attack: &["T1611"],
+    invariant: Some("I-3"),
+    what: "",
+    benign: "",
+};
+
+/// The bytes of a record.
+pub(crate) fn record_bytes(
+    kind: EventKind,
+    mut header: Header,
+    payload: &[u8],
+    tail: &[(&[u8], u16)],
+) -> Vec<u8> {
+    let mut rest = payload.to_vec();
+    for (string, flags) in tail {
+        rest.extend(u16::try_from(string.len()).unwrap().to_ne_bytes());
+        rest.extend(flags.to_ne_bytes());
+        rest.extend(*string);
+    }
+    header.kind = kind as u16;
+    header.len = u16::try_from(HEADER_LEN + rest.len()).unwrap();
+    let mut head = [0; HEADER_LEN];
+    header.write(&mut head);
+    [&head[..], &rest].concat()
+}
+
+/// The owned data that records borrow from.
+pub(crate) struct Fixture {
+    pub(crate) container: Container,
+    pub(crate) process: Process,
+    pub(crate) parent: Process,
+    pub(crate) finding: Finding,
+    pub(crate) records: Vec<Vec<u8>>,
+    pub(crate) shed: Shed,
+}
+
+fn header() -> Header {
+    Header {
+        pid: 4242,
+        tid: 4243,
+        started: 900_000_000_000,
+        uid: 1000,
+        euid: 0,
+        flags: 0b1_0000,
+        ..Header::default()
+    }
+}
+
+/// Ordinary records.
+pub(crate) fn ordinary() -> Fixture {
+    let mount = Mount {
+        op: 1,
+        ret: -1,
+        dev: 8 << 20 | 1,
+        magic: 0xef53,
+        mnt_ns: 4_026_532_000,
+        object: 1,
+        ..Mount::default()
+    };
+    let mut payload = vec![0; Mount::SIZE];
+    mount.write(&mut payload);
+    let tail = [(&b"/mnt"[..], 0), (b"/dev/sda1", 0), (b"ext4", 0)];
+    let process = |pid, exe: &str, argv: &[&str]| Process {
+        key: ProcessKey { pid, started: 1 },
+        exe: exe.into(),
+        argv: argv.iter().map(|a| (*a).into()).collect(),
+        cwd: b"/".to_vec(),
+        cap_effective: 0x1ff,
+        ..Process::default()
+    };
+    let observed = |name, declared, observed| Evidence { name, declared, observed };
+    Fixture {
+        container: Container {
+            key: ContainerKey(77),
+            status: Status::Resolved,
+            identity: Identity {
+                id: Some("0123456789abcdef".repeat(4)),
+                name: Some("web".into()),
+                image: Some("docker.io/library/nginx:1".into()),
+                runtime: Some("runc".into()),
+                engine: Some(Engine::Docker),
+                labels: [("tier".into(), "front".into())].into(),
+                pod: Some(Pod::default()),
+                swarm: Some(Swarm::default()),
+            },
+            cgroup_path: "/docker/0123".into(),
+            declared: Some(Declared { bundle: "/run/b".into(), ..Declared::default() }),
+            baseline: Some(Baseline { entered: 5, ..Baseline::default() }),
+        },
+        process: process(4242, "/usr/bin/mount", &["mount", "/dev/sda1", "/mnt"]),
+        parent: process(4200, "/bin/sh", &["sh"]),
+        finding: Finding {
+            rule: &RULE,
+            severity: Severity::Critical,
+            outcome: Outcome::Denied,
+            evidence: vec![
+                observed("mnt_ns", Some(Value::Namespace("mnt", 1)), Value::Namespace("mnt", 2)),
+                observed("magic", None, Value::Hex(0xef53)),
+                observed("target", Some(Value::Word("none")), Value::Bytes(b"/mnt".to_vec())),
+                observed("count", Some(Value::Number(0)), Value::Text("1".into())),
+            ],
+        },
+        records: vec![record_bytes(EventKind::Mount, header(), &payload, &tail)],
+        shed: Shed::default(),
+    }
+}
+
+/// Every string is hostile, every number is extreme, and there is a record of each kind of event.
+pub(crate) fn hostile() -> Fixture {
+    let mut f = ordinary();
+    let text = || String::from_utf8_lossy(HOSTILE).into_owned();
+    let mut long = HOSTILE.repeat(64 * 1024 / HOSTILE.len() + 1);
+    long.truncate(64 * 1024);
+    f.container.key = ContainerKey(u64::MAX);
+    f.container.status = Status::Unknown(text());
+    f.container.identity = Identity {
+        id: Some(text()),
+        name: Some(text()),
+        image: Some(text().repeat(1000)),
+        runtime: Some(text()),
+        engine: None,
+        labels: (0..100).map(|n| (format!("{n}{}", text()), text())).collect(),
+        pod: Some(Pod { name: text(), namespace: text(), uid: text() }),
+        swarm: None,
+    };
+    f.container.cgroup_path = text().repeat(1000);
+    for process in [&mut f.process, &mut f.parent] {
+        process.exe = long.clone();
+        process.argv = vec![HOSTILE.to_vec(), long.clone(), Vec::new(), b"last".to_vec()];
+        process.argv.extend(vec![Vec::new(); 100_000]);
+        process.cwd = HOSTILE.to_vec();
+    }
+    f.finding.evidence[2].observed = Value::Bytes(HOSTILE.to_vec());
+    f.finding.evidence[3].observed = Value::Text(text());
+    let component = HOSTILE.split(|b| *b == 0).collect::<Vec<_>>().concat();
+    f.records = EventKind::ALL
+        .iter()
+        .map(|kind| {
+            let path = [&component[..], b"\0", &component, b"\0"].concat();
+            let list = HOSTILE.repeat(100);
+            let tail: Vec<(&[u8], u16)> = kind
+                .tail_fields()
+                .iter()
+                .map(|field| match field.ty {
+                    TailType::Path => (&path[..], UNREACHABLE),
+                    TailType::List => (&list[..], TRUNCATED | RACED),
+                    TailType::Bytes => (HOSTILE, TRUNCATED),
+                })
+                .collect();
+            let mut payload = vec![0xff; kind.payload_size()];
+            for field in kind.fields().iter().filter(|f| f.name == "family") {
+                10u32.write(&mut payload, field.offset);
+            }
+            record_bytes(*kind, Header { flags: u16::MAX, time: u64::MAX, ..header() }, &payload, &tail)
+        })
+        .collect();
+    f.shed.add(Class::Finding);
+    f
+}
+
+impl Fixture {
+    /// Calls `each` with every record of the set.
+    pub(crate) fn each(&self, mut each: impl FnMut(&Record<'_>)) {
+        let ancestors = [&self.parent];
+        let whole =
+            Subject { container: Some(&self.container), process: Some(&self.process), ancestors: &ancestors };
+        let mut give = |body: Body<'_>| {
+            each(&Record { common: Common { time: TIME, seq: 7, node: "node-1" }, body });
+        };
+        for bytes in &self.records {
+            let event = &EventRef::decode(bytes).unwrap();
+            for subject in [whole, Subject::default()] {
+                give(Body::Event { subject, event });
+                let (first_seen, last_seen) = (TIME - 1, TIME);
+                give(Body::Finding {
+                    subject,
+                    event,
+                    finding: &self.finding,
+                    count: 3,
+                    first_seen,
+                    last_seen,
+                });
+            }
+        }
+        for change in Change::ALL {
+            give(Body::Container { container: &self.container, change: *change });
+        }
+        let full = Loss { reason: loss_reason::RING_FULL, count: 12, ..Loss::default() };
+        give(Body::Loss(full));
+        give(Body::Loss(Loss { place: Place::Host, cpu: Some(3), ring: Some("bulk"), ..full }));
+        let (sensor, sink, by_type) = (Some("exec"), Some("stdout"), Some(&self.shed));
+        give(Body::Loss(Loss { place: Place::Container(&self.container), sensor, sink, by_type, ..full }));
+        give(Body::Status(record::Status::Starting { version: "0.1.0", kernel: "6.1.0" }));
+        let seen = SensorCoverage {
+            sensor: "exec",
+            rung: Some("tracepoint"),
+            unseen: &["32-bit calls"],
+            reason: None,
+        };
+        let blind = SensorCoverage { sensor: "ptrace", rung: None, unseen: &["all"], reason: Some("EPERM") };
+        give(Body::Status(record::Status::Coverage { sensors: &[seen, blind] }));
+        give(Body::Status(record::Status::Ready { attached: 1, sensors: 2, containers: 3 }));
+        give(Body::Status(record::Status::Stopping { reason: "SIGINT", received: 9, findings: 1, lost: 0 }));
+    }
+}

@@ -1,0 +1,382 @@
+//! The table of processes: one slot a process, bounded in number and in bytes.
+
+mod ancestors;
+#[cfg(test)]
+mod tests;
+
+use hashbrown::HashMap;
+use monitor_common::event::{Cred, EventRef, Exec, Fork, Header, Payload, State, flags};
+
+use super::order::{Links, Order};
+use super::text::{append_path, copy_program, set_list, weight};
+use super::{Process, ProcessKey};
+use crate::container::ContainerKey;
+
+pub use ancestors::{Ancestors, MAX_ANCESTORS};
+
+/// Start times read from `/proc` are floored to clock ticks of 10 ms (`USER_HZ` is 100 on every Linux).
+const TICK_NS: u64 = 10_000_000;
+/// Exited processes kept, because a living one may name them as an ancestor.
+const EXITED_KEPT: usize = 8192;
+/// How many candidates an eviction looks at before it takes the oldest, ancestor or not.
+const LOOK: usize = 32;
+/// Bytes of all strings together.
+const BYTES: usize = 32 << 20;
+/// A freed slot keeps its buffers for the next process up to this size.
+const SPARE_BYTES: usize = 1024;
+
+#[derive(Debug, Default)]
+struct Slot {
+    process: Process,
+    /// The process that made it; pid 0 if that is not known.
+    parent: ProcessKey,
+    /// Processes in the table that have it as `parent`.
+    children: u32,
+    weight: usize,
+}
+
+/// Processes by pid. Belongs to the hot thread: no I/O, no clock.
+///
+/// When it is full, exited processes leave first, in order of exit; then the oldest living one that is
+/// nobody's ancestor. Each is counted in [`ProcessTable::evicted`].
+#[derive(Debug)]
+pub struct ProcessTable {
+    // hashbrown's default hasher is seeded anew for each map, so a container cannot aim for collisions.
+    by_pid: HashMap<u32, u32>,
+    slots: Vec<Slot>,
+    links: Vec<Links>,
+    free: Vec<u32>,
+    living: Order,
+    exited: Order,
+    capacity: usize,
+    bytes: usize,
+    evicted: u64,
+}
+
+impl Default for ProcessTable {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT_CAPACITY)
+    }
+}
+
+impl ProcessTable {
+    /// Processes kept unless said otherwise.
+    pub const DEFAULT_CAPACITY: usize = 65_536;
+
+    /// A table for `capacity` processes, at least 16.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            by_pid: HashMap::new(),
+            slots: Vec::new(),
+            links: Vec::new(),
+            free: Vec::new(),
+            living: Order::new(),
+            exited: Order::new(),
+            capacity: capacity.clamp(MAX_ANCESTORS, u32::MAX as usize / 2),
+            bytes: 0,
+            evicted: 0,
+        }
+    }
+
+    /// Number of processes, exited ones included.
+    pub fn len(&self) -> usize {
+        self.by_pid.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_pid.is_empty()
+    }
+
+    /// Processes dropped because the table was full.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// The process that has, or had last, this pid.
+    pub fn get(&self, pid: u32) -> Option<&Process> {
+        self.by_pid.get(&pid).map(|slot| &self.slots[*slot as usize].process)
+    }
+
+    /// The process with this pid and start time.
+    pub fn get_key(&self, key: ProcessKey) -> Option<&Process> {
+        self.find(key).map(|slot| &self.slots[slot as usize].process)
+    }
+
+    /// Adds a process found in `/proc`. What records said about it stays, what they did not say is filled
+    /// in.
+    pub fn insert_scanned(&mut self, mut process: Process) {
+        let args = std::mem::take(&mut process.argv);
+        set_list(&mut process.argv, args.iter().map(Vec::as_slice));
+        let slot = match self.find(process.key) {
+            Some(slot) => {
+                let known = &mut self.slots[slot as usize].process;
+                if known.exe.is_empty() {
+                    known.exe = process.exe;
+                    known.cwd = process.cwd;
+                    known.argv = process.argv;
+                }
+                if known.ppid == 0 {
+                    known.ppid = process.ppid;
+                }
+                if known.container.is_host() {
+                    known.container = process.container;
+                }
+                slot
+            }
+            None => {
+                let slot = self.insert(process.key, None);
+                self.slots[slot as usize].process = process;
+                slot
+            }
+        };
+        self.adopt(slot);
+        self.weigh(slot);
+    }
+
+    /// Follows a record.
+    pub fn apply(&mut self, ev: &EventRef<'_>) {
+        let header = &ev.header;
+        match ev.payload() {
+            Some(Payload::Exec(exec)) => self.exec(ev, &exec),
+            Some(Payload::Fork(fork)) => self.fork(header, &fork),
+            Some(Payload::Exit(_)) => self.exit(header),
+            Some(Payload::State(state)) => self.state(header, &state),
+            Some(Payload::Cred(cred)) => self.cred(header, &cred),
+            _ => {
+                if let Some(slot) = self.find(key_of(header)) {
+                    refresh(&mut self.slots[slot as usize].process, header);
+                }
+            }
+        }
+    }
+
+    fn exec(&mut self, ev: &EventRef<'_>, exec: &Exec) {
+        let slot = self.obtain(&ev.header);
+        let process = &mut self.slots[slot as usize].process;
+        if exec.ppid != 0 {
+            process.ppid = exec.ppid;
+        }
+        process.gid = exec.gid;
+        process.cap_effective = exec.cap_effective;
+        process.exe.clear();
+        let exe = ev.string(0);
+        if !exe.bytes.is_empty() {
+            append_path(&mut process.exe, exe);
+        }
+        set_list(&mut process.argv, ev.string(1).list());
+        process.cwd.clear();
+        append_path(&mut process.cwd, ev.string(2));
+        self.adopt(slot);
+        self.weigh(slot);
+    }
+
+    fn fork(&mut self, header: &Header, fork: &Fork) {
+        let parent = self.obtain(header);
+        let key = ProcessKey { pid: fork.child_pid, started: fork.child_started };
+        if key.pid == 0 || key.pid == header.pid {
+            return;
+        }
+        let child = match self.find(key) {
+            // Its own records came first and know it better than the parent does.
+            Some(child) => child,
+            None => {
+                let child = self.insert(key, Some(parent));
+                let mut process = std::mem::take(&mut self.slots[child as usize].process);
+                let from = &self.slots[parent as usize].process;
+                copy_program(&mut process, from);
+                process.container = from.container;
+                process.runtime = from.runtime;
+                process.uid = from.uid;
+                process.euid = from.euid;
+                process.gid = from.gid;
+                process.cap_effective = from.cap_effective;
+                process.state = from.state;
+                self.slots[child as usize].process = process;
+                child
+            }
+        };
+        let made_by_header = fork.child_ppid == header.pid;
+        let slot = &mut self.slots[child as usize];
+        slot.process.ppid = fork.child_ppid;
+        if made_by_header && slot.parent.pid == 0 {
+            slot.parent = key_of(header);
+            let parent = &mut self.slots[parent as usize];
+            parent.children = parent.children.saturating_add(1);
+        }
+        self.adopt(child);
+        self.weigh(child);
+    }
+
+    fn exit(&mut self, header: &Header) {
+        let Some(slot) = self.find(key_of(header)) else { return };
+        let process = &mut self.slots[slot as usize].process;
+        if process.exited {
+            return;
+        }
+        refresh(process, header);
+        process.exited = true;
+        self.living.unlink(&mut self.links, slot);
+        self.exited.push_back(&mut self.links, slot);
+        while self.exited.len() > EXITED_KEPT.min(self.capacity / 2) {
+            let Some(old) = self.victim(&self.exited, slot) else { break };
+            self.remove(old);
+        }
+    }
+
+    fn state(&mut self, header: &Header, state: &State) {
+        let slot = self.obtain(header);
+        let process = &mut self.slots[slot as usize].process;
+        process.gid = state.gid;
+        process.cap_effective = state.cap_effective;
+        process.state = Some(*state);
+    }
+
+    fn cred(&mut self, header: &Header, cred: &Cred) {
+        let slot = self.obtain(header);
+        // A refused call changed nothing, and one that seccomp refused shows no credentials at all.
+        if cred.ret < 0 {
+            return;
+        }
+        let process = &mut self.slots[slot as usize].process;
+        process.uid = cred.new_uid;
+        process.euid = cred.new_euid;
+        process.gid = cred.new_gid;
+        process.cap_effective = cred.cap_effective;
+    }
+
+    /// The slot of the process that a record is about, made if it is new.
+    fn obtain(&mut self, header: &Header) -> u32 {
+        let key = key_of(header);
+        let slot = match self.find(key) {
+            Some(slot) => slot,
+            None => self.insert(key, None),
+        };
+        let process = &mut self.slots[slot as usize].process;
+        process.key.started = key.started;
+        refresh(process, header);
+        slot
+    }
+
+    fn find(&self, key: ProcessKey) -> Option<u32> {
+        let slot = *self.by_pid.get(&key.pid)?;
+        let known = &self.slots[slot as usize].process;
+        let same =
+            known.key.started == key.started || (!known.exited && near(known.key.started, key.started));
+        same.then_some(slot)
+    }
+
+    fn insert(&mut self, key: ProcessKey, keep: Option<u32>) -> u32 {
+        if let Some(old) = self.by_pid.get(&key.pid).copied() {
+            self.remove(old);
+        }
+        let keep = keep.unwrap_or(u32::MAX);
+        if self.by_pid.len() >= self.capacity {
+            self.evict(keep);
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.links.push(Links::LOOSE);
+            (self.slots.len() - 1) as u32
+        });
+        self.slots[slot as usize].process.key = key;
+        self.by_pid.insert(key.pid, slot);
+        self.living.push_back(&mut self.links, slot);
+        slot
+    }
+
+    fn remove(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
+        let parent = std::mem::take(&mut slot.parent);
+        self.bytes -= std::mem::take(&mut slot.weight);
+        slot.children = 0;
+        let mut old = std::mem::take(&mut slot.process);
+        self.by_pid.remove(&old.key.pid);
+        let order = if old.exited { &mut self.exited } else { &mut self.living };
+        order.unlink(&mut self.links, at);
+        if weight(&old) <= SPARE_BYTES {
+            old.exe.clear();
+            old.cwd.clear();
+            old.argv.clear();
+            slot.process = Process { exe: old.exe, argv: old.argv, cwd: old.cwd, ..Process::default() };
+        }
+        self.free.push(at);
+        if let Some(slot) = self.by_pid.get(&parent.pid).copied() {
+            let slot = &mut self.slots[slot as usize];
+            if near(slot.process.key.started, parent.started) {
+                slot.children = slot.children.saturating_sub(1);
+            }
+        }
+    }
+
+    fn evict(&mut self, keep: u32) {
+        let victim = self.victim(&self.exited, keep).or_else(|| self.victim(&self.living, keep));
+        if let Some(slot) = victim {
+            self.remove(slot);
+            self.evicted += 1;
+        }
+    }
+
+    /// The oldest slot that nobody needs; the oldest of all if the first [`LOOK`] are all needed.
+    fn victim(&self, order: &Order, keep: u32) -> Option<u32> {
+        let mut oldest = None;
+        let mut next = order.front();
+        for _ in 0..LOOK {
+            let Some(slot) = next else { break };
+            if slot != keep {
+                let Slot { process, children, .. } = &self.slots[slot as usize];
+                // A host process is in the table only because it is an ancestor.
+                if *children == 0 && (process.exited || !process.container.is_host() || process.runtime) {
+                    return Some(slot);
+                }
+                oldest = oldest.or(Some(slot));
+            }
+            next = order.after(&self.links, slot);
+        }
+        oldest
+    }
+
+    /// Ties a process to its parent by identity while the parent's pid still means the parent.
+    fn adopt(&mut self, at: u32) {
+        let Slot { process, parent, .. } = &self.slots[at as usize];
+        if parent.pid != 0 || process.ppid == 0 {
+            return;
+        }
+        let started = process.key.started;
+        let Some(up) = self.by_pid.get(&process.ppid).copied().filter(|up| *up != at) else { return };
+        let up = &mut self.slots[up as usize];
+        if up.process.key.started < started.saturating_add(TICK_NS) {
+            up.children = up.children.saturating_add(1);
+            let key = up.process.key;
+            self.slots[at as usize].parent = key;
+        }
+    }
+
+    fn weigh(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
+        let now = weight(&slot.process);
+        self.bytes = self.bytes - slot.weight + now;
+        slot.weight = now;
+        while self.bytes > BYTES && self.by_pid.len() > 1 {
+            self.evict(at);
+        }
+    }
+}
+
+fn key_of(header: &Header) -> ProcessKey {
+    ProcessKey { pid: header.pid, started: header.started }
+}
+
+/// True if two start times can be the same moment, once exact and once in clock ticks.
+fn near(a: u64, b: u64) -> bool {
+    a.abs_diff(b) < TICK_NS
+}
+
+fn refresh(process: &mut Process, header: &Header) {
+    if header.container != 0 {
+        process.container = ContainerKey(header.container);
+    }
+    process.runtime = header.has(flags::RUNTIME);
+    process.uid = header.uid;
+    process.euid = header.euid;
+}

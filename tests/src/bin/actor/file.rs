@@ -1,0 +1,73 @@
+//! Files opened, programs planted and executed.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::time::{Duration, SystemTime};
+
+use crate::sys::{self, Ret, at, c_string, call};
+use crate::{Usage, Words};
+
+/// Copies this program to `target` as a set-uid root program.
+fn plant(target: &str, after: u64) -> io::Result<()> {
+    std::fs::copy("/proc/self/exe", target)?;
+    chown(target, Some(0), Some(0))?;
+    // File times are compared in whole seconds: the file is to be younger than the container.
+    let later = SystemTime::UNIX_EPOCH + Duration::from_secs(after + 1);
+    if let Ok(left) = later.duration_since(SystemTime::now()) {
+        std::thread::sleep(left);
+    }
+    std::fs::set_permissions(target, std::fs::Permissions::from_mode(0o4755))
+}
+
+fn ret_of(result: io::Result<()>) -> Ret {
+    result.map_or_else(|error| Ret::refused(error.raw_os_error().unwrap_or(libc::EIO)), |()| Ret::OK)
+}
+
+/// Executes `path` with the words that are left; returns only if the kernel refuses.
+fn execute(path: &CString, words: &mut Words) -> Ret {
+    let mut argv = vec![path.clone()];
+    argv.extend(words.rest.by_ref().map(c_string));
+    let mut pointers: Vec<usize> = argv.iter().map(at).collect();
+    pointers.push(0);
+    let environment = [0_usize];
+    let (argv, environment) = (pointers.as_ptr() as usize, environment.as_ptr() as usize);
+    // SAFETY: both arrays end with a null pointer, and they and their strings outlive the call.
+    unsafe { call(libc::SYS_execve, [at(path), argv, environment, 0, 0, 0]) }
+}
+
+pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
+    Ok(Some(match verb {
+        "open" => sys::open(&c_string(words.word("path")?), libc::O_RDONLY | libc::O_CLOEXEC),
+        // The descriptor of the folder is one that no check of the opening sees.
+        "open-at" => {
+            let folder = c_string(words.word("folder")?);
+            let path = c_string(words.word("path")?);
+            let dir = sys::open(&folder, libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC);
+            if dir.failed() { dir } else { sys::openat(dir.value as i32, &path, libc::O_RDONLY) }
+        }
+        "open-path" => {
+            let path = c_string(words.word("path")?);
+            sys::open(&path, libc::O_PATH | libc::O_CLOEXEC)
+        }
+        "chdir" => {
+            let path = c_string(words.word("directory")?);
+            // SAFETY: the string outlives the call.
+            unsafe { call(libc::SYS_chdir, [at(&path), 0, 0, 0, 0, 0]) }
+        }
+        "setuid-copy" => {
+            let target = words.text("target")?;
+            let after = words.number("second")?;
+            ret_of(plant(&target, u64::from(after)))
+        }
+        "plain-copy" => {
+            let target = words.text("target")?;
+            ret_of(std::fs::copy("/proc/self/exe", target).map(drop))
+        }
+        "exec" => {
+            let path = c_string(words.word("path")?);
+            execute(&path, words)
+        }
+        _ => return Ok(None),
+    }))
+}

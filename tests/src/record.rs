@@ -1,0 +1,145 @@
+//! The daemon's JSON lines: the only place that knows the names in them.
+
+use serde_json::Value;
+
+/// One line of the daemon's output.
+#[derive(Debug, Clone)]
+pub struct Record(Value);
+
+impl Record {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// It is no JSON object.
+    pub fn read(line: &str) -> anyhow::Result<Self> {
+        let value: Value = serde_json::from_str(line)?;
+        anyhow::ensure!(value.is_object(), "not an object");
+        Ok(Self(value))
+    }
+
+    fn at(&self, path: &str) -> &Value {
+        self.0.pointer(path).unwrap_or(&Value::Null)
+    }
+
+    fn text(&self, path: &str) -> &str {
+        self.at(path).as_str().unwrap_or_default()
+    }
+
+    /// `event`, `finding`, `container`, `loss`, `status`.
+    pub fn class(&self) -> &str {
+        self.text("/type")
+    }
+
+    /// Which status, of a `status` record.
+    pub fn status(&self) -> &str {
+        self.text("/status")
+    }
+
+    /// The rungs that sensors got, of a `coverage` status: sensor, rung, reason.
+    pub fn coverage(&self) -> Vec<(String, Option<String>, String)> {
+        let text = |sensor: &Value, name: &str| sensor.get(name).and_then(Value::as_str).map(str::to_owned);
+        let sensors = self.at("/sensors").as_array().map(Vec::as_slice).unwrap_or_default();
+        let row = |s: &Value| {
+            (text(s, "sensor").unwrap_or_default(), text(s, "rung"), text(s, "reason").unwrap_or_default())
+        };
+        sensors.iter().map(row).collect()
+    }
+
+    /// Kind of an `event` record.
+    pub fn event(&self) -> &str {
+        self.text("/event")
+    }
+
+    /// A field of the event's own object; of the triggering event, for a finding.
+    pub fn field(&self, name: &str) -> &Value {
+        let object = match self.class() {
+            "finding" => self.at("/event").get(self.text("/event/event")),
+            _ => self.0.get(self.event()),
+        };
+        object.and_then(|object| object.get(name)).unwrap_or(&Value::Null)
+    }
+
+    /// True if the event has this flag.
+    pub fn has_flag(&self, flag: &str) -> bool {
+        let flags = self.at("/flags").as_array().map(Vec::as_slice).unwrap_or_default();
+        flags.iter().any(|known| known.as_str() == Some(flag))
+    }
+
+    /// Acting process: id, and start as the record writes it.
+    pub fn process(&self) -> Option<(u64, &str)> {
+        Some((self.at("/process/pid").as_u64()?, self.text("/process/started")))
+    }
+
+    /// Arguments of a program that was executed.
+    pub fn argv(&self) -> Vec<&str> {
+        let words = self.field("argv").as_array().map(Vec::as_slice).unwrap_or_default();
+        words.iter().filter_map(Value::as_str).collect()
+    }
+
+    /// True if the acting process is known with a line of ancestors.
+    pub fn has_ancestors(&self) -> bool {
+        self.at("/process/ancestors").as_array().is_some_and(|list| !list.is_empty())
+    }
+
+    /// Process id of a child that was made, of a `fork` event.
+    pub fn child(&self) -> Option<u64> {
+        (self.event() == "fork").then(|| self.field("child_pid").as_u64())?
+    }
+
+    /// True if the record is about a container, known or not.
+    pub fn in_container(&self) -> bool {
+        self.at("/container").is_object()
+    }
+
+    /// Full id of the container, if known.
+    pub fn container_id(&self) -> Option<&str> {
+        self.at("/container/id").as_str()
+    }
+
+    /// `pending`, `resolved`, `unknown`.
+    pub fn container_status(&self) -> &str {
+        self.text("/container/status")
+    }
+
+    /// Any text of the container object: `runtime`, `engine`, `name`, `image`.
+    pub fn container_text(&self, name: &str) -> Option<&str> {
+        self.at("/container").get(name).and_then(Value::as_str)
+    }
+
+    /// What changed, of a `container` record.
+    pub fn change(&self) -> &str {
+        self.text("/change")
+    }
+
+    /// Rule of a finding.
+    pub fn rule(&self) -> &str {
+        self.text("/rule/id")
+    }
+
+    /// `succeeded`, `denied`, `attempted`.
+    pub fn result(&self) -> &str {
+        self.text("/result")
+    }
+
+    /// Severity of a finding.
+    pub fn severity(&self) -> &str {
+        self.text("/rule/severity")
+    }
+
+    /// Names of the facts of a finding.
+    pub fn evidence(&self) -> Vec<&str> {
+        let facts = self.at("/evidence").as_array().map(Vec::as_slice).unwrap_or_default();
+        facts.iter().filter_map(|fact| fact.get("name").and_then(Value::as_str)).collect()
+    }
+
+    /// True if a fact of a finding has a declared value beside the observed one.
+    pub fn is_compared(&self) -> bool {
+        let facts = self.at("/evidence").as_array().map(Vec::as_slice).unwrap_or_default();
+        facts.iter().any(|fact| fact.get("declared").is_some() && fact.get("observed").is_some())
+    }
+
+    /// For a person: the line as it came.
+    pub fn line(&self) -> String {
+        self.0.to_string()
+    }
+}

@@ -1,0 +1,128 @@
+//! A containerd of our own, through `ctr`.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::rc::Rc;
+
+use super::{Container, Env, Leftovers, Runtime, Spec, need};
+use crate::process::{self, Service};
+
+const CONFIGURATION: &str = r#"
+version = 2
+root = "@FOLDER@/root"
+state = "@FOLDER@/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "@FOLDER@/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+path = "@FOLDER@/opt"
+"#;
+
+#[derive(Debug)]
+pub(super) struct Containerd {
+    env: Rc<Env>,
+    folder: PathBuf,
+    runc: PathBuf,
+    execs: u32,
+    live: Vec<String>,
+    _daemon: Service,
+    _leftovers: Leftovers,
+}
+
+impl Containerd {
+    pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Self> {
+        let folder = env.work.join("containerd");
+        fs::create_dir_all(&folder)?;
+        let configuration = CONFIGURATION.replace("@FOLDER@", &folder.display().to_string());
+        fs::write(folder.join("config.toml"), configuration)?;
+        let leftovers = Leftovers::note(&["/run/containerd", "/run/runc", "/run/netns"]);
+        let mut command = Command::new(need("containerd")?);
+        command.arg("--config").arg(folder.join("config.toml"));
+        let mut daemon = Service::start(&mut command, &folder.join("log"))?;
+        let socket = folder.join("containerd.sock");
+        daemon.wait_until(env.limit, || UnixStream::connect(&socket).is_ok())?;
+        let runc = env.runc_for_engines()?;
+        Ok(Self { folder, runc, execs: 0, live: Vec::new(), _daemon: daemon, _leftovers: leftovers, env })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("ctr");
+        command.arg("--address").arg(self.folder.join("containerd.sock"));
+        command.args(["--namespace", "scenarios"]);
+        command
+    }
+
+    fn run(&mut self, spec: &Spec<'_>, how: &[&str]) -> anyhow::Result<(Container, String)> {
+        let mut command = self.command();
+        command.arg("run").args(how).arg("--runc-binary").arg(&self.runc);
+        command.arg("--cgroup").arg(format!("/{}/{}", self.env.branch.name, spec.name));
+        if spec.setup.seccomp {
+            command.arg("--seccomp");
+        }
+        for cap in &spec.setup.caps {
+            command.args(["--cap-add", cap]);
+        }
+        if spec.setup.host_pid {
+            // Our own process namespace is the host's.
+            command.arg("--with-ns").arg(format!("pid:/proc/{}/ns/pid", std::process::id()));
+        }
+        if spec.setup.user != 0 {
+            command.arg("--user").arg(format!("{0}:{0}", spec.setup.user));
+        }
+        for (host, at) in spec.mounts {
+            command.arg("--mount").arg(format!("type=bind,src={host},dst={at},options=rbind:rw"));
+        }
+        command.arg("--rootfs").arg(&self.env.rootfs).arg(spec.name).args(spec.argv);
+        self.live.push(spec.name.to_owned());
+        let said = process::run(&mut command, self.env.limit)?;
+        let name = spec.name.to_owned();
+        Ok((Container { id: name.clone(), cgroup: Some(name.clone()), name }, said))
+    }
+
+    fn remove(&self, name: &str) -> [Command; 2] {
+        let (mut task, mut container) = (self.command(), self.command());
+        task.args(["tasks", "delete", "--force", name]);
+        container.args(["containers", "delete", name]);
+        [task, container]
+    }
+}
+
+impl Runtime for Containerd {
+    fn start(&mut self, spec: &Spec<'_>) -> anyhow::Result<Container> {
+        Ok(self.run(spec, &["--detach", "--null-io"])?.0)
+    }
+
+    fn run_once(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, String)> {
+        let done = self.run(spec, &["--rm"])?;
+        self.live.retain(|live| live != spec.name);
+        Ok(done)
+    }
+
+    fn exec(&mut self, container: &Container, argv: &[String]) -> anyhow::Result<Command> {
+        self.execs += 1;
+        let mut command = self.command();
+        command.args(["tasks", "exec", "--exec-id", &format!("exec-{}", self.execs), &container.id]);
+        command.args(argv);
+        Ok(command)
+    }
+
+    fn stop(&mut self, container: &Container) -> anyhow::Result<()> {
+        self.live.retain(|live| *live != container.name);
+        for mut command in self.remove(&container.name) {
+            process::run(&mut command, self.env.limit)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        for name in std::mem::take(&mut self.live) {
+            for mut command in self.remove(&name) {
+                let _ = command.output();
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A Docker Engine of our own: own storage, own socket, own network namespace.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+
+use rustix::thread::UnshareFlags;
+
+use super::{Container, Env, Leftovers, Runtime, Spec, image, need};
+use crate::host;
+use crate::process::{self, Service};
+
+const IMAGE: &str = "bulkhead-scenarios:latest";
+
+/// The arguments that Docker's and Podman's `run` share.
+pub(super) fn run_args(command: &mut Command, env: &Env, spec: &Spec<'_>) {
+    command.args(["--name", spec.name, "--network", "none"]);
+    command.arg("--cgroup-parent").arg(format!("/{}", env.branch.name));
+    if !spec.setup.seccomp {
+        command.args(["--security-opt", "seccomp=unconfined"]);
+    }
+    for cap in &spec.setup.caps {
+        command.args(["--cap-add", cap]);
+    }
+    if spec.setup.host_pid {
+        command.args(["--pid", "host"]);
+    }
+    if spec.setup.user != 0 {
+        command.arg("--user").arg(format!("{0}:{0}", spec.setup.user));
+    }
+    for (host, at) in spec.mounts {
+        command.arg("--volume").arg(format!("{host}:{at}"));
+    }
+}
+
+/// The engine, its containers, its daemon: dropped in this order.
+#[derive(Debug)]
+pub(super) struct Docker {
+    env: Rc<Env>,
+    client: PathBuf,
+    folder: PathBuf,
+    live: Vec<String>,
+    // The daemon ends before its leftovers are removed.
+    _daemon: Service,
+    _leftovers: Leftovers,
+}
+
+/// A packaged client beside the packaged daemon, rather than what else may come first in the path.
+fn client() -> anyhow::Result<PathBuf> {
+    match host::program("docker", Some("/usr/local/bin")) {
+        Some(client) => Ok(client),
+        None => need("docker"),
+    }
+}
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("docker.sock")
+}
+
+/// dockerd changes settings of the network namespace that it runs in: that must not be the host's.
+#[expect(unsafe_code, reason = "pre_exec")]
+fn own_network(command: &mut Command) {
+    // SAFETY: unshare(2) is async-signal-safe, and the new process has one thread.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::thread::unshare_unsafe(UnshareFlags::NEWNET)?;
+            Ok(())
+        });
+    }
+}
+
+impl Docker {
+    pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Self> {
+        let folder = env.work.join("docker");
+        fs::create_dir_all(folder.join("config"))?;
+        let leftovers = Leftovers::note(&["/run/containerd", "/run/docker", "/var/lib/docker", "/etc/docker", "/run/runc", "/run/netns"]);
+        let mut command = Command::new(need("dockerd")?);
+        command.arg("--data-root").arg(folder.join("root"));
+        command.arg("--exec-root").arg(folder.join("run"));
+        command.arg("--pidfile").arg(folder.join("pid"));
+        command.arg("--host").arg(format!("unix://{}", socket(&folder).display()));
+        command.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
+        command.arg("--add-runtime").arg(format!("ours={}", env.runc_for_engines()?.display()));
+        command.args(["--default-runtime", "ours"]);
+        own_network(&mut command);
+        let mut daemon = Service::start(&mut command, &folder.join("log"))?;
+        let path = socket(&folder);
+        daemon.wait_until(env.limit, || UnixStream::connect(&path).is_ok())?;
+        let docker =
+            Self { client: client()?, folder, live: Vec::new(), _daemon: daemon, _leftovers: leftovers, env };
+        let mut import = docker.command();
+        import.arg("import").arg(image(&docker.env)?).arg(IMAGE);
+        process::run(&mut import, docker.env.limit)?;
+        Ok(docker)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.client);
+        command.env("DOCKER_CONFIG", self.folder.join("config"));
+        command.arg("--host").arg(format!("unix://{}", socket(&self.folder).display()));
+        command
+    }
+
+    fn run(&mut self, spec: &Spec<'_>, how: &str) -> anyhow::Result<(Container, String)> {
+        let mut command = self.command();
+        let id = self.folder.join(format!("id-{}", spec.name));
+        command.args(["run", how]).arg("--cidfile").arg(&id);
+        run_args(&mut command, &self.env, spec);
+        command.arg(IMAGE).args(spec.argv);
+        self.live.push(spec.name.to_owned());
+        let said = process::run(&mut command, self.env.limit)?;
+        let id = fs::read_to_string(id)?.trim().to_owned();
+        Ok((Container { name: spec.name.to_owned(), cgroup: Some(id.clone()), id }, said))
+    }
+}
+
+impl Runtime for Docker {
+    fn start(&mut self, spec: &Spec<'_>) -> anyhow::Result<Container> {
+        Ok(self.run(spec, "--detach")?.0)
+    }
+
+    fn run_once(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, String)> {
+        let done = self.run(spec, "--rm")?;
+        self.live.retain(|live| live != spec.name);
+        Ok(done)
+    }
+
+    fn exec(&mut self, container: &Container, argv: &[String]) -> anyhow::Result<Command> {
+        let mut command = self.command();
+        command.args(["exec", "--interactive", &container.id]).args(argv);
+        Ok(command)
+    }
+
+    fn stop(&mut self, container: &Container) -> anyhow::Result<()> {
+        self.live.retain(|live| *live != container.name);
+        process::run(self.command().args(["rm", "--force", &container.id]), self.env.limit)?;
+        Ok(())
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        for name in std::mem::take(&mut self.live) {
+            let _ = self.command().args(["rm", "--force", &name]).output();
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The programs that make containers: each is started, told what to run, and leaves nothing behind.
+
+mod containerd;
+mod crun;
+mod docker;
+mod oci;
+mod podman;
+mod runc;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::cgroups::Branch;
+use crate::host::{self, Host};
+use crate::scenario::Setup;
+use crate::shim;
+
+/// A runtime or engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// runc, called directly.
+    Runc,
+    /// crun, called directly.
+    Crun,
+    /// A Docker Engine of our own.
+    Docker,
+    /// Podman as root, with storage of our own.
+    Podman,
+    /// A containerd of our own, through `ctr`.
+    Containerd,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: &'static [Self] =
+        &[Self::Runc, Self::Crun, Self::Docker, Self::Podman, Self::Containerd];
+
+    /// The name in options and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runc => "runc",
+            Self::Crun => "crun",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Containerd => "containerd",
+        }
+    }
+
+    /// By that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// What the daemon must say about the container: runtime and engine.
+    pub fn identity(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Runc => ("runc", "none"),
+            Self::Crun => ("crun", "none"),
+            Self::Docker => ("runc", "docker"),
+            Self::Podman => ("runc", "podman"),
+            Self::Containerd => ("runc", "containerd"),
+        }
+    }
+}
+
+/// What every runtime is given.
+#[derive(Debug)]
+pub struct Env {
+    /// Folder for everything.
+    pub work: PathBuf,
+    /// Root file system of all containers.
+    pub rootfs: PathBuf,
+    /// Our branch of the cgroup trees.
+    pub branch: Branch,
+    /// This machine.
+    pub host: Host,
+    /// How long one command may take.
+    pub limit: Duration,
+}
+
+impl Env {
+    /// The OCI runtime for engines: on a machine that may not raise limits, a script that asks for less.
+    fn runc_for_engines(&self) -> anyhow::Result<PathBuf> {
+        let runc = need("runc")?;
+        if self.host.may_raise_limits { Ok(runc) } else { shim::write(&self.work, &runc) }
+    }
+}
+
+fn need(name: &str) -> anyhow::Result<PathBuf> {
+    host::program(name, None).ok_or_else(|| anyhow::anyhow!("{name} is not installed"))
+}
+
+/// A container that is to be started.
+#[derive(Debug)]
+pub struct Spec<'a> {
+    /// Its name, unique in the run.
+    pub name: &'a str,
+    /// What it is granted.
+    pub setup: &'a Setup,
+    /// Its bind mounts: path on the host, path in the container.
+    pub mounts: &'a [(String, String)],
+    /// Its program.
+    pub argv: &'a [String],
+}
+
+/// A container that runs.
+#[derive(Clone, Debug)]
+pub struct Container {
+    /// The name it was given.
+    pub name: String,
+    /// Its full id.
+    pub id: String,
+    /// Name of its cgroup in our branch; `None` if it has none of its own.
+    pub cgroup: Option<String>,
+}
+
+/// What a runtime can do. When it goes, its containers go, then its daemons.
+pub trait Runtime {
+    /// Starts a container and returns when its first program runs.
+    ///
+    /// # Errors
+    /// The runtime refuses.
+    fn start(&mut self, spec: &Spec<'_>) -> anyhow::Result<Container>;
+
+    /// Runs a container to its end; gives what its program wrote.
+    ///
+    /// # Errors
+    /// The runtime refuses.
+    fn run_once(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, String)>;
+
+    /// The command that runs a program in a container, with standard input and output passed on.
+    ///
+    /// # Errors
+    /// What the command needs cannot be made.
+    fn exec(&mut self, container: &Container, argv: &[String]) -> anyhow::Result<Command>;
+
+    /// Kills and removes a container.
+    ///
+    /// # Errors
+    /// The runtime refuses.
+    fn stop(&mut self, container: &Container) -> anyhow::Result<()>;
+}
+
+/// Makes a runtime ready. `Err` within `Ok` says why this machine cannot have it.
+///
+/// # Errors
+/// It should work here, but does not.
+pub fn open(kind: Kind, env: &Rc<Env>) -> anyhow::Result<Result<Box<dyn Runtime>, String>> {
+    if let Some(why) = missing(kind, &env.host) {
+        return Ok(Err(why));
+    }
+    let env = Rc::clone(env);
+    Ok(Ok(match kind {
+        Kind::Runc => Box::new(runc::open(env)?),
+        Kind::Crun => Box::new(crun::open(env)?),
+        Kind::Docker => Box::new(docker::Docker::open(env)?),
+        Kind::Podman => Box::new(podman::Podman::open(env)?),
+        Kind::Containerd => Box::new(containerd::Containerd::open(env)?),
+    }))
+}
+
+fn missing(kind: Kind, host: &Host) -> Option<String> {
+    let programs: &[&str] = match kind {
+        Kind::Runc => &["runc"],
+        Kind::Crun => &["crun"],
+        Kind::Docker => &["dockerd", "docker", "runc", "tar"],
+        Kind::Podman => &["podman", "conmon", "runc", "tar"],
+        Kind::Containerd => &["containerd", "ctr", "runc"],
+    };
+    if let Some(program) = programs.iter().find(|program| host::program(program, None).is_none()) {
+        return Some(format!("{program} is not installed"));
+    }
+    // Podman would move every process of the root cgroup, those of others included.
+    let is_pure = host.hierarchies.iter().all(|hierarchy| hierarchy.v2);
+    (kind == Kind::Podman && is_pure && !in_own_cgroup())
+        .then(|| "podman in the root cgroup of a version 2 layout moves other people's processes".to_owned())
+}
+
+/// True if this process is not in the root cgroup.
+fn in_own_cgroup() -> bool {
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    text.lines().any(|line| line.strip_prefix("0::/").is_some_and(|rest| !rest.is_empty()))
+}
+
+/// An image for engines: the root file system in one file.
+fn image(env: &Env) -> anyhow::Result<PathBuf> {
+    let tar = env.work.join("rootfs.tar");
+    if !tar.exists() {
+        let mut command = Command::new("tar");
+        command.arg("-C").arg(&env.rootfs).arg("-cf").arg(&tar).arg(".");
+        crate::process::run(&mut command, env.limit)?;
+    }
+    Ok(tar)
+}
+
+/// Removes folders that an engine made in places of the whole machine, unless they were there before.
+#[derive(Debug)]
+struct Leftovers(Vec<PathBuf>);
+
+impl Leftovers {
+    fn note(paths: &[&str]) -> Self {
+        Self(paths.iter().map(PathBuf::from).filter(|path| !path.exists()).collect())
+    }
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            remove_empty(path);
+        }
+    }
+}
+
+/// Removes a tree of folders as far as they hold nothing.
+fn remove_empty(path: &Path) {
+    if let Ok(entries) = fs::read_dir(path) {
+        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            remove_empty(&entry.path());
+        }
+    }
+    // Not empty, or not there: both are well.
+    let _ = fs::remove_dir(path);
+}

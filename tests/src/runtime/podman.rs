@@ -1,0 +1,113 @@
+//! Podman as root, with storage, state and configuration of our own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::rc::Rc;
+
+use super::docker::run_args;
+use super::{Container, Env, Leftovers, Runtime, Spec, image, need};
+use crate::process;
+
+const IMAGE: &str = "localhost/bulkhead-scenarios:latest";
+
+/// Limits that a machine without CAP_SYS_RESOURCE can grant, locks in files instead of shared memory of the whole
+/// machine, no files in the journal.
+const CONFIGURATION: &str = r#"
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+pids_limit = 0
+log_driver = "k8s-file"
+[network]
+network_backend = "netavark"
+[engine]
+runtime = "ours"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+[engine.runtimes]
+ours = ["@RUNTIME@"]
+"#;
+
+#[derive(Debug)]
+pub(super) struct Podman {
+    env: Rc<Env>,
+    program: PathBuf,
+    folder: PathBuf,
+    live: Vec<String>,
+    _leftovers: Leftovers,
+}
+
+impl Podman {
+    pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Self> {
+        let folder = env.work.join("podman");
+        fs::create_dir_all(folder.join("tmp"))?;
+        let runtime = env.runc_for_engines()?;
+        let configuration = CONFIGURATION.replace("@RUNTIME@", &runtime.display().to_string());
+        fs::write(folder.join("containers.conf"), configuration)?;
+        let leftovers = Leftovers::note(&["/run/runc", "/run/crun", "/run/libpod", "/run/containers", "/var/lib/containers", "/run/netns", "/var/lib/cni"]);
+        let podman =
+            Self { program: need("podman")?, folder, live: Vec::new(), _leftovers: leftovers, env };
+        let mut import = podman.command();
+        import.arg("import").arg("--quiet").arg(image(&podman.env)?).arg(IMAGE);
+        process::run(&mut import, podman.env.limit)?;
+        Ok(podman)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("CONTAINERS_CONF", self.folder.join("containers.conf"));
+        command.env("TMPDIR", self.folder.join("tmp"));
+        for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "libpod")] {
+            command.arg(option).arg(self.folder.join(name));
+        }
+        command.arg("--cgroup-manager=cgroupfs");
+        command
+    }
+
+    fn run(&mut self, spec: &Spec<'_>, how: &str) -> anyhow::Result<(Container, String)> {
+        let mut command = self.command();
+        let id = self.folder.join(format!("id-{}", spec.name));
+        command.args(["run", how]).arg("--cidfile").arg(&id);
+        run_args(&mut command, &self.env, spec);
+        command.arg(IMAGE).args(spec.argv);
+        self.live.push(spec.name.to_owned());
+        let said = process::run(&mut command, self.env.limit)?;
+        let id = fs::read_to_string(id)?.trim().to_owned();
+        let cgroup = Some(format!("libpod-{id}"));
+        Ok((Container { name: spec.name.to_owned(), id, cgroup }, said))
+    }
+}
+
+impl Runtime for Podman {
+    fn start(&mut self, spec: &Spec<'_>) -> anyhow::Result<Container> {
+        Ok(self.run(spec, "--detach")?.0)
+    }
+
+    fn run_once(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, String)> {
+        let done = self.run(spec, "--rm")?;
+        self.live.retain(|live| live != spec.name);
+        Ok(done)
+    }
+
+    fn exec(&mut self, container: &Container, argv: &[String]) -> anyhow::Result<Command> {
+        let mut command = self.command();
+        command.args(["exec", "--interactive", &container.id]).args(argv);
+        Ok(command)
+    }
+
+    fn stop(&mut self, container: &Container) -> anyhow::Result<()> {
+        self.live.retain(|live| *live != container.name);
+        let mut command = self.command();
+        process::run(command.args(["rm", "--force", "--time", "0", &container.id]), self.env.limit)?;
+        Ok(())
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        for name in std::mem::take(&mut self.live) {
+            let _ = self.command().args(["rm", "--force", "--time", "0", &name]).output();
+        }
+    }
+}

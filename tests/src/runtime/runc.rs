@@ -1,0 +1,10 @@
+//! runc, called directly.
+
+use std::rc::Rc;
+
+use super::oci::{Oci, Placing};
+use super::{Env, need};
+
+pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Oci> {
+    Oci::open(env, need("runc")?, Placing::ByRuntime)
+}

@@ -1,0 +1,308 @@
+//! The scenarios: data in `tests/scenarios/*.toml`, compiled in, checked when read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Deserialize;
+
+use crate::host::Layout;
+use crate::runtime::Kind;
+
+#[cfg(test)]
+mod tests;
+
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        const FILES: &[(&str, &str)] = &[
+            $(($name, include_str!(concat!("../scenarios/", $name, ".toml")))),+
+        ];
+    };
+}
+
+files!["setups", "namespaces", "mounts", "files", "credentials", "cgroups", "sockets", "telemetry", "life"];
+
+/// How the daemon hooks system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rung {
+    /// `fentry` and `fexit`.
+    Trampoline,
+    /// System call tracepoints.
+    Tracepoint,
+}
+
+impl Rung {
+    /// The name in options and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trampoline => "trampoline",
+            Self::Tracepoint => "tracepoint",
+        }
+    }
+
+    /// By that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Trampoline, Self::Tracepoint].into_iter().find(|rung| rung.name() == name)
+    }
+}
+
+/// Where the act comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Where {
+    /// A process that runs in the container already makes it as its child.
+    #[default]
+    Session,
+    /// The runtime's `exec` starts it: its first program is the end of a JOIN.
+    Exec,
+    /// It is the container's own first program, in a container of its own.
+    Entry,
+}
+
+/// A container to act in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Setup {
+    /// Capabilities beside the ordinary ones.
+    pub caps: Vec<String>,
+    /// Shares the host's process namespace.
+    pub host_pid: bool,
+    /// User of its programs; without capabilities unless 0.
+    pub user: u32,
+    /// Seccomp profile: the engine's own, or one that refuses the same calls. Otherwise none.
+    pub seccomp: bool,
+    /// Bind mounts.
+    pub mounts: Vec<Bind>,
+}
+
+/// A bind mount from the host.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bind {
+    /// Path on the host, with placeholders.
+    pub host: String,
+    /// Path in the container.
+    pub at: String,
+}
+
+/// A finding or event that must be there.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    /// Rule of a finding; `A|B` for either.
+    pub rule: String,
+    /// Its result; `a|b` for either.
+    pub result: String,
+    /// Its severity.
+    pub severity: String,
+    /// Names of facts that its evidence must have.
+    pub evidence: Vec<String>,
+    /// True if a fact must be there with a declared and an observed value.
+    pub compared: bool,
+    /// Kind of an event.
+    pub event: String,
+    /// Values of its fields; a list must be contained.
+    pub field: BTreeMap<String, toml::Value>,
+    /// Rungs on which this is expected; empty for all.
+    pub rungs: Vec<Rung>,
+}
+
+/// What must not be there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Forbid {
+    /// `"any"`: no finding at all.
+    Word(String),
+    /// Rules.
+    Rules(Vec<String>),
+}
+
+impl Default for Forbid {
+    fn default() -> Self {
+        Self::Rules(Vec::new())
+    }
+}
+
+impl Forbid {
+    /// True if a finding of this rule must not be there.
+    pub fn covers(&self, rule: &str) -> bool {
+        match self {
+            Self::Word(_) => true,
+            Self::Rules(rules) => rules.iter().any(|known| known == rule),
+        }
+    }
+}
+
+/// What the kernel must answer to the last act.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// This errno, 0 for success.
+    Errno(i32),
+    /// `"any"`.
+    Word(String),
+}
+
+/// One act and what must be said about it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name, unique.
+    pub name: String,
+    /// What it shows, in one line.
+    pub about: String,
+    /// Name of a set-up.
+    #[serde(default = "plain")]
+    pub setup: String,
+    /// Where the act comes from.
+    #[serde(default, rename = "where")]
+    pub place: Where,
+    /// Acts before, about which nothing is checked but that they succeed.
+    #[serde(default)]
+    pub prepare: Vec<Vec<String>>,
+    /// Words of the actor's command line.
+    pub action: Vec<String>,
+    /// What the kernel must answer.
+    #[serde(default = "success")]
+    pub errno: Answer,
+    /// What must be there.
+    #[serde(default)]
+    pub expect: Vec<Expect>,
+    /// What must not be.
+    #[serde(default)]
+    pub forbid: Forbid,
+    /// Runtimes; empty for all.
+    #[serde(default)]
+    pub runtimes: Vec<Kind>,
+    /// Rungs; empty for all.
+    #[serde(default)]
+    pub rungs: Vec<Rung>,
+    /// Cgroup layouts; empty for all.
+    #[serde(default)]
+    pub layouts: Vec<LayoutName>,
+    /// Machine architectures; empty for all.
+    #[serde(default)]
+    pub arch: Vec<String>,
+    /// The detections whose nearest benign activity this is.
+    #[serde(default)]
+    pub twin_of: Vec<String>,
+}
+
+/// A cgroup layout by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayoutName {
+    /// Version 1 only.
+    V1,
+    /// Version 2 only.
+    V2,
+    /// Both.
+    Hybrid,
+}
+
+impl LayoutName {
+    fn is(self, layout: Layout) -> bool {
+        matches!(
+            (self, layout),
+            (Self::V1, Layout::V1) | (Self::V2, Layout::V2) | (Self::Hybrid, Layout::Hybrid)
+        )
+    }
+}
+
+fn plain() -> String {
+    "plain".to_owned()
+}
+
+fn success() -> Answer {
+    Answer::Errno(0)
+}
+
+impl Scenario {
+    /// Why it cannot run there; `None` if it can.
+    pub fn excluded(&self, kind: Kind, rung: Rung, layout: Layout) -> Option<String> {
+        if !self.runtimes.is_empty() && !self.runtimes.contains(&kind) {
+            return Some(format!("not made for {}", kind.name()));
+        }
+        if !self.rungs.is_empty() && !self.rungs.contains(&rung) {
+            return Some(format!("needs another rung than {}", rung.name()));
+        }
+        if !self.layouts.is_empty() && !self.layouts.iter().any(|name| name.is(layout)) {
+            return Some("needs another cgroup layout".to_owned());
+        }
+        let arch = std::env::consts::ARCH;
+        (!self.arch.is_empty() && !self.arch.iter().any(|known| known == arch))
+            .then(|| format!("not made for {arch}"))
+    }
+
+    /// The rules that it expects, on any rung.
+    pub fn rules(&self) -> BTreeSet<&str> {
+        self.expect.iter().flat_map(|expect| expect.rule.split('|')).filter(|rule| !rule.is_empty()).collect()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Page {
+    setup: BTreeMap<String, Setup>,
+    scenario: Vec<Scenario>,
+}
+
+/// Every set-up and scenario.
+#[derive(Debug)]
+pub struct Book {
+    /// By name.
+    pub setups: BTreeMap<String, Setup>,
+    /// In the order of the files.
+    pub scenarios: Vec<Scenario>,
+}
+
+impl Book {
+    /// Reads what is compiled in.
+    ///
+    /// # Errors
+    /// The data contradicts itself; says where.
+    pub fn read() -> anyhow::Result<Self> {
+        let mut book = Self { setups: BTreeMap::new(), scenarios: Vec::new() };
+        for (name, text) in FILES {
+            let page: Page = toml::from_str(text).with_context(|| format!("in {name}.toml"))?;
+            book.setups.extend(page.setup);
+            book.scenarios.extend(page.scenario);
+        }
+        book.check()?;
+        Ok(book)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let mut names = BTreeSet::new();
+        for scenario in &self.scenarios {
+            let name = &scenario.name;
+            ensure!(names.insert(name.as_str()), "two scenarios are called {name}");
+            ensure!(self.setups.contains_key(&scenario.setup), "{name}: no set-up {}", scenario.setup);
+            ensure!(!scenario.action.is_empty(), "{name}: no action");
+            if let Forbid::Word(word) = &scenario.forbid {
+                ensure!(word == "any", "{name}: forbid is a list of rules, or \"any\"");
+            }
+            if let Answer::Word(word) = &scenario.errno {
+                ensure!(word == "any", "{name}: errno is a number, or \"any\"");
+            }
+            for expect in &scenario.expect {
+                if expect.rule.is_empty() == expect.event.is_empty() {
+                    bail!("{name}: expect either a rule or an event");
+                }
+            }
+            let says_nothing = matches!(&scenario.forbid, Forbid::Rules(rules) if rules.is_empty());
+            ensure!(!scenario.expect.is_empty() || !says_nothing, "{name}: neither expects nor forbids");
+        }
+        for scenario in &self.scenarios {
+            for twin in &scenario.twin_of {
+                ensure!(names.contains(twin.as_str()), "{}: twin of unknown {twin}", scenario.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every rule that some scenario expects.
+    pub fn rules(&self) -> BTreeSet<&str> {
+        self.scenarios.iter().flat_map(Scenario::rules).collect()
+    }
+}

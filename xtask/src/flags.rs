@@ -1,0 +1,138 @@
+//! The whole command line of xtask, declared once.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::vm::Layout;
+
+/// Bulkhead's chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Find or install all that building, testing and running takes.
+    Setup(SetupFlags),
+    /// Build the eBPF object and the daemon that carries it.
+    Build(BuildFlags),
+    /// Build, then run the daemon on this host: `cargo xtask run -- --format json`.
+    Run(RunFlags),
+    /// All checks and tests; the last line is `N passed, N failed, N skipped`.
+    Test(TestFlags),
+    /// Boot kernels under QEMU and run the scenarios, or a command, in each.
+    Vm(VmFlags),
+}
+
+/// Example: cargo xtask setup --no-vm
+#[derive(Debug, Default, Args)]
+pub(crate) struct SetupFlags {
+    /// Leave out QEMU
+    #[arg(long)]
+    pub(crate) no_vm: bool,
+    /// Leave out container runtimes and engines
+    #[arg(long)]
+    pub(crate) no_engines: bool,
+}
+
+/// Example: cargo xtask build --release
+#[derive(Debug, Default, Args)]
+pub(crate) struct BuildFlags {
+    /// Build the daemon with optimisations (the eBPF object always is)
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
+/// Example: sudo cargo xtask run -- --format json
+#[derive(Debug, Default, Args)]
+pub(crate) struct RunFlags {
+    /// Passed on to `bulkhead run`
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) args: Vec<String>,
+}
+
+/// Example: cargo xtask test --fast
+#[derive(Debug, Default, Args)]
+pub(crate) struct TestFlags {
+    /// Leave out the virtual machines
+    #[arg(long)]
+    pub(crate) fast: bool,
+    /// Only unit tests and scenarios whose name contains this, and no lints
+    pub(crate) filter: Option<String>,
+}
+
+/// Example: cargo xtask vm --kernel 5.10 --cmd 'bulkhead doctor' --file target/release/bulkhead:/bin/bulkhead
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct VmFlags {
+    /// Kernel to boot, an id from xtask/kernels.toml (repeatable) [default: all]
+    #[arg(long, value_name = "ID")]
+    pub(crate) kernel: Vec<String>,
+    /// Cgroup layout to boot with (repeatable) [default: as kernels.toml says]
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) cgroup: Vec<Layout>,
+    /// Show the kernels and what is cached, boot nothing
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Run this shell command in the guest instead of the scenarios
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) cmd: Option<String>,
+    /// Put a file of this machine, with the libraries it needs, into the guest (repeatable)
+    #[arg(long, value_name = "HOST:GUEST")]
+    pub(crate) file: Vec<GuestFile>,
+    /// Added to the kernel's command line
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    pub(crate) append: String,
+    /// Seconds a guest may take in all
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub(crate) timeout: u64,
+    /// Look for newer kernels even if one is cached
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    /// Only the scenarios whose name contains one of these, and options of the scenario runner
+    #[arg(last = true, value_name = "FILTER")]
+    pub(crate) scenarios: Vec<String>,
+}
+
+/// A file to be packed into the guest.
+#[derive(Debug, Clone)]
+pub(crate) struct GuestFile {
+    pub(crate) host: PathBuf,
+    pub(crate) guest: String,
+}
+
+impl FromStr for GuestFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.rsplit_once(':') {
+            Some((host, guest)) if !host.is_empty() && guest.starts_with('/') => {
+                Ok(Self { host: host.into(), guest: guest.to_owned() })
+            }
+            _ => Err("write it as HOST:GUEST, with an absolute path in the guest".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn guest_file_needs_an_absolute_guest_path() {
+        let file: GuestFile = "a/b:/bin/b".parse().expect("well-formed");
+        assert_eq!((file.host, file.guest.as_str()), (PathBuf::from("a/b"), "/bin/b"));
+        assert!("a/b".parse::<GuestFile>().is_err());
+        assert!("a:b".parse::<GuestFile>().is_err());
+    }
+}

@@ -1,0 +1,43 @@
+//! Bulkhead's chores, one verb a file. This file only dispatches; `flags.rs` declares the command line.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program talks to its terminal"
+)]
+
+mod build;
+mod flags;
+mod project;
+mod run;
+mod say;
+mod setup;
+mod test;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use flags::{Flags, Verb};
+use project::Project;
+
+fn main() -> ExitCode {
+    match dispatch(&Flags::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(flags: &Flags) -> anyhow::Result<ExitCode> {
+    let project = Project::open()?;
+    match &flags.verb {
+        Verb::Setup(flags) => setup::run(&project, flags),
+        Verb::Build(flags) => build::run(&project, flags),
+        Verb::Run(flags) => run::run(&project, flags),
+        Verb::Test(flags) => test::run(&project, flags),
+        Verb::Vm(flags) => vm::run(&project, flags),
+    }
+}

@@ -1,0 +1,19 @@
+//! How the verbs speak: what is done and why goes to stderr, so that stdout stays for results and for the
+//! records of programs started by a verb.
+
+use std::fmt::Display;
+
+/// Announces a step that is about to be taken.
+pub(crate) fn step(what: impl Display) {
+    eprintln!("xtask: {what}");
+}
+
+/// Adds a detail to the step above it.
+pub(crate) fn note(what: impl Display) {
+    eprintln!("xtask:   {what}");
+}
+
+/// One line of a verb's result.
+pub(crate) fn result(line: impl Display) {
+    println!("{line}");
+}

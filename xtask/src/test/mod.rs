@@ -1,0 +1,76 @@
+//! The verb `test`: everything that must hold, cheapest first, counted into one last line.
+
+mod checks;
+mod tally;
+
+use std::process::ExitCode;
+
+use crate::build;
+use crate::flags::{SetupFlags, TestFlags};
+use crate::project::Project;
+use crate::setup;
+use crate::vm::{self, Matrix};
+use tally::{Tally, Verdict};
+
+/// Runs the verb.
+pub(crate) fn run(project: &Project, flags: &TestFlags) -> anyhow::Result<ExitCode> {
+    let filter = flags.filter.as_deref();
+    let mut tally = Tally::default();
+    tally.check("setup", || {
+        setup::run(project, &SetupFlags { no_vm: flags.fast, no_engines: false }).map(|_| Verdict::Passed)
+    });
+    if filter.is_none() {
+        tally.check("format", || checks::format(project));
+    }
+    let object = tally.check("eBPF object", || {
+        build::object(project, &setup::ebpf(project)?)?;
+        Ok(Verdict::Passed)
+    });
+    if filter.is_none() {
+        lints(project, &mut tally);
+    }
+    tally.check("unit tests", || checks::units(project, filter));
+    if filter.is_none() {
+        tally.check("fuzz targets", || checks::fuzz(project));
+    }
+    if object {
+        tally.check("scenarios on this host", || checks::scenarios(project, filter));
+    } else {
+        tally.check("scenarios", || Ok(Verdict::Skipped("the eBPF object does not build".to_owned())));
+    }
+    if flags.fast {
+        tally.check("kernel matrix", || Ok(Verdict::Skipped("--fast".to_owned())));
+    } else if object {
+        matrix(project, &mut tally, filter);
+    }
+    Ok(if tally.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn lints(project: &Project, tally: &mut Tally) {
+    tally.check("clippy", || checks::clippy(project));
+    tally.check("lints of the eBPF crate", || checks::ebpf_lints(project, &setup::ebpf(project)?));
+    tally.check("licences, bans, sources", || checks::deny(project));
+    tally.check("advisories", || checks::advisories(project));
+    tally.check("unused dependencies", || checks::machete(project));
+}
+
+fn matrix(project: &Project, tally: &mut Tally, filter: Option<&str>) {
+    if let Some(why) = vm::impossible() {
+        tally.check("kernel matrix", || Ok(Verdict::Skipped(why.to_owned())));
+        return;
+    }
+    let mut prepared = None;
+    tally.check("kernel matrix: programs for the guests", || {
+        prepared = Some(Matrix::of_scenarios(project, filter)?);
+        Ok(Verdict::Passed)
+    });
+    let Some(matrix) = prepared else {
+        return;
+    };
+    for row in &matrix.rows {
+        tally.check(&format!("kernel {row}"), || {
+            let boot = matrix.boot(row)?;
+            Ok(checks::guest(&boot.lines, boot.failure))
+        });
+    }
+}

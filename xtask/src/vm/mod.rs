@@ -1,0 +1,195 @@
+//! The verb `vm`: real kernels under QEMU, each running the scenarios, or one command, as its only work.
+
+mod archive;
+mod cpio;
+mod guest;
+mod initramfs;
+mod kernels;
+mod payload;
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use crate::flags::{GuestFile, VmFlags};
+use crate::project::{Project, find_program};
+use crate::say;
+use crate::setup::{self, Need};
+use guest::{Ending, Guest};
+use initramfs::Payload;
+use kernels::Kernel;
+pub(crate) use kernels::Layout;
+
+/// Seconds one guest may take in the verb `test`.
+const LIMIT: u64 = 600;
+
+/// The result of one kernel in one cgroup layout.
+pub(crate) struct Boot {
+    /// What the guest's command printed.
+    pub(crate) lines: Vec<String>,
+    /// Why the boot counts as failed, beside what its lines say.
+    pub(crate) failure: Option<String>,
+}
+
+/// Runs the verb.
+pub(crate) fn run(project: &Project, flags: &VmFlags) -> anyhow::Result<ExitCode> {
+    if flags.list {
+        list(project, &select(project, &flags.kernel)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let matrix = Matrix::prepare(project, flags.clone())?;
+    let mut code = ExitCode::SUCCESS;
+    let mut ends = Vec::new();
+    for row in &matrix.rows {
+        let boot = matrix.boot(row)?;
+        if boot.failure.is_some() {
+            code = ExitCode::FAILURE;
+        }
+        ends.push(format!("{row}: {}", boot.failure.unwrap_or_else(|| "well".to_owned())));
+    }
+    ends.into_iter().for_each(say::step);
+    Ok(code)
+}
+
+/// Why no kernel can be booted on this machine at all.
+pub(crate) fn impossible() -> Option<&'static str> {
+    if cfg!(not(target_arch = "x86_64")) {
+        return Some("the kernel matrix boots x86-64 kernels");
+    }
+    find_program("dpkg-deb")
+        .is_none()
+        .then_some("the kernels come as Debian packages, and this machine has no dpkg-deb")
+}
+
+/// A kernel in a cgroup layout.
+pub(crate) struct Row {
+    kernel: Kernel,
+    layout: Layout,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.layout {
+            Layout::V2 => f.write_str(&self.kernel.id),
+            layout => write!(f, "{}/{layout}", self.kernel.id),
+        }
+    }
+}
+
+/// Everything built and chosen, ready to boot row by row: two guests at once would only share the same cores.
+pub(crate) struct Matrix<'a> {
+    project: &'a Project,
+    flags: VmFlags,
+    files: Vec<GuestFile>,
+    command: String,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl<'a> Matrix<'a> {
+    /// The whole matrix with the scenarios, for the verb `test`.
+    pub(crate) fn of_scenarios(project: &'a Project, filter: Option<&str>) -> anyhow::Result<Self> {
+        let scenarios = filter.map(str::to_owned).into_iter().collect();
+        Self::prepare(project, VmFlags { timeout: LIMIT, scenarios, ..VmFlags::default() })
+    }
+
+    fn prepare(project: &'a Project, flags: VmFlags) -> anyhow::Result<Self> {
+        if let Some(why) = impossible() {
+            bail!("{why}");
+        }
+        setup::packages(project, Need::VirtualMachines)?;
+        sweep(&project.target.join("vm/run"));
+        let rows = rows(select(project, &flags.kernel)?, &flags);
+        let mut files = flags.file.clone();
+        let command = if let Some(command) = &flags.cmd {
+            command.clone()
+        } else {
+            files.extend(payload::build(project)?);
+            payload::command(&flags.scenarios)
+        };
+        Ok(Self { project, flags, files, command, rows })
+    }
+
+    /// Boots one row and waits for its end.
+    pub(crate) fn boot(&self, row: &Row) -> anyhow::Result<Boot> {
+        let Row { kernel, layout } = row;
+        let label = row.to_string();
+        let image = kernel.fetch(self.project, self.flags.refresh)?;
+        // By process, so that two runs at once do not write each other's guest.
+        let run = format!("{}-{layout}-{}", kernel.id, std::process::id());
+        let folder = self.project.target.join("vm/run").join(run);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let initramfs = folder.join("initramfs.gz");
+        let payload = Payload { files: &self.files, command: &self.command, layout: *layout };
+        initramfs::write(self.project, &payload, &initramfs)?;
+        let console = self.project.target.join("vm").join(format!("console-{}-{layout}.log", kernel.id));
+        let start = Instant::now();
+        say::step(format!("{label}: booting {} with cgroup {layout}", image.release));
+        let guest = Guest {
+            label: &label,
+            vmlinuz: &image.vmlinuz,
+            initramfs: &initramfs,
+            append: &format!("{} {}", kernel.append, self.flags.append),
+            console: &console,
+            limit: Duration::from_secs(self.flags.timeout),
+        };
+        let outcome = guest.run();
+        fs::remove_dir_all(&folder).ok();
+        let outcome = outcome?;
+        say::step(format!("{label}: {:.1} s", start.elapsed().as_secs_f32()));
+        let failure = match outcome.ending {
+            Ending::Exit(0) => None,
+            Ending::Exit(status) => Some(format!("ended with status {status}")),
+            Ending::BootHang => Some("the kernel did not come up, twice".to_owned()),
+            Ending::Died => Some("the guest died".to_owned()),
+            Ending::Timeout => Some(format!("not done within {} s", self.flags.timeout)),
+        };
+        Ok(Boot { lines: outcome.lines, failure })
+    }
+}
+
+/// Removes what runs that were killed left behind: folders end in the number of their process.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.rsplit_once('-').map(|(_, process)| Path::new("/proc").join(process));
+        if owner.is_some_and(|owner| !owner.exists()) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+}
+
+fn rows(kernels: Vec<Kernel>, flags: &VmFlags) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for kernel in kernels {
+        let layouts = if flags.cgroup.is_empty() { kernel.cgroups.clone() } else { flags.cgroup.clone() };
+        // A command without a layout of its own wants the kernel, not the matrix.
+        let count = if flags.cmd.is_some() && flags.cgroup.is_empty() { 1 } else { layouts.len() };
+        rows.extend(layouts.into_iter().take(count).map(|layout| Row { kernel: kernel.clone(), layout }));
+    }
+    rows
+}
+
+/// The kernels asked for, all when none is.
+fn select(project: &Project, ids: &[String]) -> anyhow::Result<Vec<Kernel>> {
+    let all = kernels::matrix(project)?;
+    for id in ids {
+        if all.iter().all(|kernel| kernel.id != *id) {
+            let known: Vec<&str> = all.iter().map(|kernel| kernel.id.as_str()).collect();
+            bail!("no kernel {id} in xtask/kernels.toml; it has {}", known.join(", "));
+        }
+    }
+    Ok(all.into_iter().filter(|kernel| ids.is_empty() || ids.contains(&kernel.id)).collect())
+}
+
+fn list(project: &Project, kernels: &[Kernel]) {
+    for kernel in kernels {
+        let layouts: Vec<String> = kernel.cgroups.iter().map(Layout::to_string).collect();
+        let cached =
+            kernel.cached(project).map_or_else(|| "not downloaded".to_owned(), |image| image.release);
+        say::result(format!("{:8} {:28} {:14} {}", kernel.id, cached, layouts.join(","), kernel.why));
+    }
+}

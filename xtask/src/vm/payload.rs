@@ -1,0 +1,64 @@
+//! What the matrix runs in a guest: the daemon, the scenario runner and its actor, linked statically, because the
+//! guest has no libraries of its own.
+
+use anyhow::Context as _;
+
+use crate::build;
+use crate::flags::GuestFile;
+use crate::project::Project;
+use crate::say;
+use crate::setup;
+
+/// The triple must be named for `crt-static` not to reach build scripts and procedural macros.
+const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+
+/// The programs and where the guest finds them.
+const PROGRAMS: [&str; 3] = ["bulkhead", "scenarios", "actor"];
+
+/// Builds the eBPF object and the static programs.
+pub(crate) fn build(project: &Project) -> anyhow::Result<Vec<GuestFile>> {
+    build::object(project, &setup::ebpf(project)?)?;
+    say::step("building the daemon and the scenarios, static, for the guests");
+    let folder = project.target.join("vm/build");
+    let cmd = project
+        .cargo()
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .args(["build", "--release", "--target", TRIPLE, "--target-dir"])
+        .arg(&folder);
+    let cmd = PROGRAMS.iter().fold(cmd, |cmd, program| cmd.args(["--bin", *program]));
+    cmd.run().context("the programs for the guests do not build")?;
+    let built = folder.join(TRIPLE).join("release");
+    let stripped = folder.join("stripped");
+    std::fs::create_dir_all(&stripped).with_context(|| format!("cannot create {}", stripped.display()))?;
+    let mut files = Vec::new();
+    for program in PROGRAMS {
+        let slim = stripped.join(program);
+        // Debug sections would make every boot seconds longer.
+        project.cmd("objcopy").arg("--strip-debug").arg(built.join(program)).arg(&slim).run()?;
+        files.push(GuestFile { host: slim, guest: format!("/bin/{program}") });
+    }
+    Ok(files)
+}
+
+/// The guest's command.
+pub(crate) fn command(scenarios: &[String]) -> String {
+    let mut command = "/bin/scenarios --bulkhead /bin/bulkhead --work /run/scn --in-vm".to_owned();
+    for word in scenarios {
+        command.push_str(" '");
+        command.push_str(&word.replace('\'', "'\\''"));
+        command.push('\'');
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_reach_the_runner_unchanged() {
+        let command = command(&["c01".to_owned(), "it's $x".to_owned()]);
+        assert!(command.ends_with(r"--in-vm 'c01' 'it'\''s $x'"));
+    }
+}
