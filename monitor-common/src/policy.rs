@@ -9,6 +9,9 @@ pub const KEY_V1: u64 = 1 << 63;
 /// Bit of a container key that is the inode of a mount namespace.
 pub const KEY_MNT_NS: u64 = 1 << 62;
 
+/// Container key of the daemon's own canary process: whatever it does is reported, and never part of the output.
+pub const KEY_CANARY: u64 = 1 << 61;
+
 /// Value of `CGROUPS`: a cgroup inside a container.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

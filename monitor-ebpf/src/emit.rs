@@ -6,8 +6,8 @@
 use core::mem::{MaybeUninit, offset_of};
 
 use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
-    bpf_probe_read_user_str,
+    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
+    bpf_probe_read_user, bpf_probe_read_user_str,
 };
 use aya_ebpf::maps::ring_buf::RingBufEntry;
 use monitor_common::counters::Counter;
@@ -250,7 +250,8 @@ impl<T: 'static, const N: usize> Out<T, N> {
             size = MAX;
         }
         // SAFETY: `open` left MAX bytes behind the prefix; the helper checks the source.
-        let got = unsafe { bpf_probe_read_user(place.add(STRING_PREFIX).cast(), size as u32, from as *const _) };
+        let got =
+            unsafe { bpf_probe_read_user(place.add(STRING_PREFIX).cast(), size as u32, from as *const _) };
         if got != 0 {
             size = 0;
         }
@@ -266,13 +267,8 @@ impl<T: 'static, const N: usize> Out<T, N> {
             size = MAX;
         }
         // SAFETY: `open` left MAX bytes behind the prefix; the helper checks the source.
-        let got = unsafe {
-            bpf_probe_read_kernel(
-                place.add(STRING_PREFIX).cast(),
-                size as u32,
-                from as *const _,
-            )
-        };
+        let got =
+            unsafe { bpf_probe_read_kernel(place.add(STRING_PREFIX).cast(), size as u32, from as *const _) };
         if got != 0 {
             size = 0;
         }

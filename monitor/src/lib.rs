@@ -7,6 +7,8 @@ pub mod cli;
 pub mod container;
 pub mod detect;
 pub mod diag;
+pub mod ingest;
 pub mod output;
+pub mod pipeline;
 pub mod process;
 pub mod tail;

@@ -39,8 +39,7 @@ const REFUSED: [&str; 10] = [
 
 const MASKED: [&str; 6] =
     ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/scsi", "/sys/firmware"];
-const READONLY: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 fn mounts(spec: &Spec<'_>) -> Value {
     let mut mounts = vec![
@@ -54,9 +53,9 @@ fn mounts(spec: &Spec<'_>) -> Value {
         json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs",
                 "options": ["nosuid", "noexec", "nodev", "ro"] }),
     ];
-    mounts.extend(spec.mounts.iter().map(|(host, at)| {
-        json!({ "destination": at, "type": "bind", "source": host, "options": ["rbind", "rw"] })
-    }));
+    mounts.extend(spec.mounts.iter().map(
+        |(host, at)| json!({ "destination": at, "type": "bind", "source": host, "options": ["rbind", "rw"] }),
+    ));
     mounts.into()
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -24,21 +25,20 @@ pub struct Fixture {
     /// A process of the host that containers may look at.
     process: Service,
     _sockets: Vec<UnixListener>,
+    /// Mount points, which cannot be removed as they are.
+    bound: Vec<PathBuf>,
     /// The socket that the daemon is told to be a control socket.
     pub control_socket: PathBuf,
 }
 
+/// Makes `command` start in the host's own mount namespace.
 #[expect(unsafe_code, reason = "pre_exec")]
-fn in_host_mounts(command: &mut Command, mounts: std::sync::Arc<HostMounts>) {
-    // SAFETY: setns(2) is async-signal-safe, and the descriptor belongs to the closure.
+pub fn on_host(command: &mut Command, mounts: &Arc<HostMounts>) {
+    let mounts = Arc::clone(mounts);
+    // SAFETY: setns(2) is async-signal-safe, and the closure holds the descriptor.
     unsafe {
         command.pre_exec(move || mounts.enter());
     }
-}
-
-/// Starts `command` in the host's own mount namespace.
-pub fn on_host(command: &mut Command, mounts: &std::sync::Arc<HostMounts>) {
-    in_host_mounts(command, std::sync::Arc::clone(mounts));
 }
 
 impl Fixture {
@@ -46,7 +46,7 @@ impl Fixture {
     ///
     /// # Errors
     /// The kernel or the file system refuses.
-    pub fn make(work: &Path, actor: &Path, mounts: &std::sync::Arc<HostMounts>) -> anyhow::Result<Self> {
+    pub fn make(work: &Path, actor: &Path, cgroups: &Path, mounts: &Arc<HostMounts>) -> anyhow::Result<Self> {
         let mut command = Command::new(actor);
         command.arg("wait");
         on_host(&mut command, mounts);
@@ -54,12 +54,20 @@ impl Fixture {
 
         let namespaces = work.join("ns");
         fs::create_dir_all(&namespaces)?;
+        let mut bound = Vec::new();
         for kind in BOUND {
             let file = namespaces.join(kind);
             fs::write(&file, "")?;
             let source = format!("/proc/{}/ns/{kind}", process.pid());
             rustix::mount::mount_bind(&source, &file).with_context(|| format!("cannot bind {source}"))?;
+            bound.push(file);
         }
+
+        // By a path that every view of cgroups has.
+        let branch = work.join("cg");
+        fs::create_dir_all(&branch)?;
+        rustix::mount::mount_bind(cgroups, &branch).context("cannot bind the branch of the cgroup tree")?;
+        bound.push(branch);
 
         let folder = work.join("ctl");
         fs::create_dir_all(&folder)?;
@@ -67,15 +75,24 @@ impl Fixture {
         for name in SOCKETS {
             let path = folder.join(name);
             let _ = fs::remove_file(&path);
-            sockets.push(UnixListener::bind(&path).with_context(|| format!("cannot bind {}", path.display()))?);
+            sockets
+                .push(UnixListener::bind(&path).with_context(|| format!("cannot bind {}", path.display()))?);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
         }
-        Ok(Self { process, _sockets: sockets, control_socket: folder.join(CONTROL) })
+        Ok(Self { process, _sockets: sockets, bound, control_socket: folder.join(CONTROL) })
     }
 
     /// Process id of the host process.
     pub fn host_process(&self) -> u32 {
         self.process.pid()
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        for file in &self.bound {
+            let _ = rustix::mount::unmount(file, rustix::mount::UnmountFlags::DETACH);
+        }
     }
 }
 

@@ -113,7 +113,8 @@ impl HostMounts {
     pub fn leave() -> anyhow::Result<Self> {
         let here = fs::File::open("/proc/self/ns/mnt")?;
         // SAFETY: this thread shares neither descriptors nor a stack by the call.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.context("cannot make a mount namespace")?;
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }
+            .context("cannot make a mount namespace")?;
         rustix::mount::mount_change(
             "/",
             rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC,

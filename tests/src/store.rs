@@ -56,13 +56,21 @@ impl Store {
             Ok(record) => {
                 let at = inner.records.len();
                 // The runtime's own command line has the nonce as well: only the container's program counts.
-                if record.class() == "event" && record.event() == "exec" && record.in_container() && !record.has_flag("runtime") {
-                    let nonce = record.argv().iter().find_map(|word| word.strip_prefix("--nonce=").map(str::to_owned));
+                if record.class() == "event"
+                    && record.event() == "exec"
+                    && record.in_container()
+                    && !record.has_flag("runtime")
+                {
+                    let nonce = record
+                        .argv()
+                        .iter()
+                        .find_map(|word| word.strip_prefix("--nonce=").map(str::to_owned));
                     if let Some(nonce) = nonce {
                         inner.nonces.entry(nonce).or_insert(at);
                     }
                 }
-                if record.class() == "event" && record.event() == "exit"
+                if record.class() == "event"
+                    && record.event() == "exit"
                     && let Some((pid, _)) = record.process()
                 {
                     inner.exits.entry(pid).or_default().push(at);
@@ -102,7 +110,11 @@ impl Store {
     ///
     /// # Errors
     /// The runner was told to stop.
-    pub fn wait_for(&self, limit: Duration, wanted: impl Fn(&Record) -> bool) -> anyhow::Result<Option<Record>> {
+    pub fn wait_for(
+        &self,
+        limit: Duration,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> anyhow::Result<Option<Record>> {
         self.wait(limit, |inner| inner.records.iter().find(|record| wanted(record)).cloned())
     }
 

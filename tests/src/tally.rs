@@ -8,6 +8,9 @@ pub struct Tally {
     passed: u32,
     failed: u32,
     skipped: u32,
+    silent: bool,
+    /// Why things failed, of a silent one.
+    reasons: Vec<String>,
 }
 
 /// Prints a line to standard output.
@@ -19,22 +22,41 @@ pub fn say(line: &str) {
 }
 
 impl Tally {
+    /// One that prints nothing and keeps the reasons of failures.
+    pub fn silent() -> Self {
+        Self { silent: true, ..Self::default() }
+    }
+
+    /// How many failures were for this reason.
+    pub fn failures(&self, reason: &str) -> usize {
+        self.reasons.iter().filter(|why| why.contains(reason)).count()
+    }
+
+    fn line(&self, line: &str) {
+        if !self.silent {
+            say(line);
+        }
+    }
+
     /// `PASS name`.
     pub fn pass(&mut self, name: &str) {
         self.passed += 1;
-        say(&format!("PASS {name}"));
+        self.line(&format!("PASS {name}"));
     }
 
     /// `FAIL name: why`.
     pub fn fail(&mut self, name: &str, why: &str) {
         self.failed += 1;
-        say(&format!("FAIL {name}: {why}"));
+        self.line(&format!("FAIL {name}: {why}"));
+        if self.silent {
+            self.reasons.push(why.to_owned());
+        }
     }
 
     /// `SKIP name: why`.
     pub fn skip(&mut self, name: &str, why: &str) {
         self.skipped += 1;
-        say(&format!("SKIP {name}: {why}"));
+        self.line(&format!("SKIP {name}: {why}"));
     }
 
     /// By result.

@@ -173,12 +173,8 @@ impl<'a> EventRef<'a> {
         if end > bytes.len() || end < payload_end {
             return Err(DecodeError::BadLength);
         }
-        let this = Self {
-            kind,
-            header,
-            payload: &bytes[HEADER_LEN..payload_end],
-            tail: &bytes[payload_end..end],
-        };
+        let this =
+            Self { kind, header, payload: &bytes[HEADER_LEN..payload_end], tail: &bytes[payload_end..end] };
         let wanted = kind.tail_fields().len();
         if Tail::new(this.tail).take(wanted).count() != wanted {
             return Err(DecodeError::BadTail);

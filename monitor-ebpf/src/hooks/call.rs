@@ -34,7 +34,9 @@ pub(crate) fn leave_mount(subject: &Subject, call: Call, args: &[u64; 5], ret: i
     let mut made = Ptr::NULL;
     if ret >= 0 {
         made = match call {
-            Call::Mount if flags & (MS_REMOUNT | MS_MOVE | MS_PROPAGATION) == 0 => mount::newest(subject.task),
+            Call::Mount if flags & (MS_REMOUNT | MS_MOVE | MS_PROPAGATION) == 0 => {
+                mount::newest(subject.task)
+            }
             Call::Fsmount | Call::OpenTree => subject.task.file(ret as u32).follow(F::FileMnt),
             Call::MoveMount if flags & MOVE_MOUNT_F_EMPTY_PATH != 0 => {
                 subject.task.file(args[0] as u32).follow(F::FileMnt)

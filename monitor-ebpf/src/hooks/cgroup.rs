@@ -52,13 +52,17 @@ fn try_mkdir(cgrp: Ptr, path: u64) -> Option<()> {
     if container != 0 && CGROUPS.insert(&id, &CgroupEntry { container }, 0).is_err() {
         count(Counter::ContainersFull);
     }
-    report(&actor(), Cgroup {
-        id,
-        dst_container: container,
-        op: cgroup_op::MKDIR,
-        hierarchy: cgroup::hierarchy(cgrp),
-        ..Cgroup::default()
-    }, path);
+    report(
+        &actor(),
+        Cgroup {
+            id,
+            dst_container: container,
+            op: cgroup_op::MKDIR,
+            hierarchy: cgroup::hierarchy(cgrp),
+            ..Cgroup::default()
+        },
+        path,
+    );
     Some(())
 }
 
@@ -79,13 +83,17 @@ fn try_rmdir(cgrp: Ptr, path: u64) -> Option<()> {
             let _ = CONTAINERS.remove(&id);
         }
     }
-    report(&actor(), Cgroup {
-        id,
-        dst_container: container,
-        op: cgroup_op::RMDIR,
-        hierarchy: cgroup::hierarchy(cgrp),
-        ..Cgroup::default()
-    }, path);
+    report(
+        &actor(),
+        Cgroup {
+            id,
+            dst_container: container,
+            op: cgroup_op::RMDIR,
+            hierarchy: cgroup::hierarchy(cgrp),
+            ..Cgroup::default()
+        },
+        path,
+    );
     Some(())
 }
 

@@ -2,6 +2,7 @@
 
 use monitor_common::event::{EventKind, FileOpen};
 use monitor_common::offsets::FieldId as F;
+use monitor_common::policy::KEY_CANARY;
 
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::Subject;
@@ -14,11 +15,9 @@ pub(crate) fn check_foreign(subject: &Subject, opened: Ptr, ret: i32) -> Option<
     let vfsmount = opened.follow(F::FileMnt);
     let namespace = mount::namespace_of(vfsmount);
     let own = subject.task.mnt_ns();
-    if namespace == own || namespace == Ptr::NULL {
-        return None;
-    }
     let inum = mount::namespace_inum(vfsmount);
-    if inum == 0 {
+    let foreign = namespace != own && inum != 0;
+    if !foreign && subject.container != KEY_CANARY {
         return None;
     }
     let facts = file::inode(file::inode_of(opened));

@@ -4,9 +4,7 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::counters::Counter;
-use monitor_common::event::{
-    EventKind, Exec, Exit, Fork, Namespace, state_reason, transition,
-};
+use monitor_common::event::{EventKind, Exec, Exit, Fork, Namespace, state_reason, transition};
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::{ContainerEntry, KEY_MNT_NS, TaskEntry, task_flags, trust};
 

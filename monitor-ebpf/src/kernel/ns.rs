@@ -2,8 +2,8 @@
 
 use monitor_common::offsets::FieldId as F;
 
-use super::{Ptr, read_kernel};
 use super::task::Task;
+use super::{Ptr, read_kernel};
 
 /// Inode numbers of a task's namespaces; 0 where unknown.
 #[derive(Clone, Copy, Default)]

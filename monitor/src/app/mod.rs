@@ -1,20 +1,179 @@
-//! Puts the parts together for the verbs that watch the kernel.
+//! Puts the parts together for the verbs that watch the kernel: the order of starting and of stopping.
 
-use crate::cli::{DoctorArgs, RunArgs};
+pub mod canary;
+mod doctor;
+mod edge;
+mod hot;
+mod ready;
+mod sinks;
+mod start;
+mod trust;
+
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+pub use doctor::doctor;
+
+use crate::bpf::{self, Loaded, LoaderOptions};
+use crate::cli::{RunArgs, find_rule};
+use crate::container::{HostPaths, Registry, Resolver, Scanned};
+use crate::detect::{ControlSocket, DetectConfig, Detector};
 use crate::diag::{Code, Diagnostic, Exit};
+use crate::output::Status;
+use crate::pipeline::Pipeline;
+use edge::Edge;
+use hot::{Mailbox, Wake};
+use monitor_common::policy::{TaskEntry, task_flags};
+use start::{Host, boot_now};
+
+/// The eBPF object, embedded; empty if it had not been built.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bulkhead-ebpf.o"));
+
+/// Questions about containers that may wait for the edge.
+const QUESTIONS: usize = 1024;
+
+/// Control sockets of engines, where they are usually found.
+const CONTROL_SOCKETS: &[&str] = &[
+    "/run/docker.sock",
+    "/var/run/docker.sock",
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/podman/podman.sock",
+    "/run/cri-dockerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/var/lib/kubelet/pod-resources/kubelet.sock",
+];
 
 /// Watches until it is told to stop.
 ///
 /// # Errors
 /// Everything that keeps it from starting.
-pub fn run(_args: &RunArgs) -> Result<Exit, Diagnostic> {
-    Err(Diagnostic::new(Code::ObjectMissing))
+pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
+    for id in &args.disabled_rules {
+        find_rule(id)?;
+    }
+    start::require_privileges()?;
+    let signals = sinks::Signals::block()?;
+    let host = Host::read()?;
+    let mut sinks = sinks::Sinks::open(args, host.boot_to_epoch_ns)?;
+    let emitter = sinks.emitter(args)?;
+    let detector = Detector::new(detect_config(args, &host));
+    let registry = Registry::new(host.boot_to_epoch_ns);
+    let mut pipeline = Pipeline::new(detector, registry, emitter);
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    pipeline.status(boot_now(), Status::Starting { version: env!("CARGO_PKG_VERSION"), kernel: &kernel });
+
+    let object = read_object(args.object.as_deref())?;
+    let trusted = trust::find(&args.runtimes);
+    let options =
+        LoaderOptions { object: &object, config: host.config, max_rung: start::max_rung(args.rung) };
+    let (mut loaded, rings, mut control) = bpf::load(&options, |control| {
+        trusted.values().try_for_each(|(file, what)| control.trust(*file, *what))
+    })
+    .map_err(|e| start::explain(&e))?;
+    selftest(&mut loaded, &host)?;
+
+    let (mailbox, inbox) = Mailbox::new().map_err(no_resources)?;
+    let (ask, questions) = sync_channel(QUESTIONS);
+    let hot = spawn("hot", move || hot::run(rings, pipeline, inbox, ask))?;
+    let resolver = Resolver::new(HostPaths::default());
+    let found = resolver.scan();
+    let running = found.len();
+    adopt(&mut control, &found).map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
+    mailbox.send(Wake::Scanned(found));
+    let outcome = ready::prove(&loaded, &mut control, host.layout.mount(), &mailbox, running);
+    let keys = trusted.keys().copied().collect();
+    let edge = Edge { control, resolver, runtimes: args.runtimes.clone(), trusted: keys };
+    let answers = mailbox.clone();
+    let edge = spawn("edge", move || edge.run(&questions, &answers))?;
+
+    let reason = match &outcome {
+        Ok(()) => sinks.wait(signals)?,
+        Err(_) => "failed to start",
+    };
+    // Detach first: nothing that happens from here on is seen.
+    drop(loaded);
+    mailbox.send(Wake::Stop(reason));
+    let joined = hot.join().and(edge.join());
+    let written = sinks.finish();
+    outcome?;
+    joined.map_err(|_| Diagnostic::new(Code::NoResources).note("a thread ended by a panic"))?;
+    written?;
+    Ok(Exit::Ok)
 }
 
-/// Says what each sensor gets on this kernel, and what is therefore not seen.
-///
-/// # Errors
-/// Everything that keeps it from finding out.
-pub fn doctor(_args: &DoctorArgs) -> Result<Exit, Diagnostic> {
-    Err(Diagnostic::new(Code::ObjectMissing))
+fn read_object(path: Option<&std::path::Path>) -> Result<std::borrow::Cow<'static, [u8]>, Diagnostic> {
+    match path {
+        None => Ok(OBJECT.into()),
+        Some(path) => std::fs::read(path)
+            .map(Into::into)
+            .map_err(|e| Diagnostic::new(Code::ObjectMissing).note(format!("{}: {e}", path.display()))),
+    }
+}
+
+fn detect_config(args: &RunArgs, host: &Host) -> DetectConfig {
+    let usual = CONTROL_SOCKETS.iter().map(std::path::Path::new);
+    let control_sockets = usual
+        .chain(args.control_sockets.iter().map(AsRef::as_ref))
+        .map(|path| ControlSocket {
+            path: std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec(),
+            file: start::file_id(path).ok(),
+        })
+        .collect();
+    DetectConfig {
+        disabled: args.disabled_rules.iter().cloned().collect(),
+        control_sockets,
+        host: host.facts,
+    }
+}
+
+/// Compares what the offsets read with what is true, before anything they read is believed.
+fn selftest(loaded: &mut Loaded, host: &Host) -> Result<(), Diagnostic> {
+    let failed = |e: String| Diagnostic::new(Code::SelfTestFailed).note(e);
+    let found = loaded
+        .selftest(|| {
+            // A new thread passes `sched_process_fork` in this process.
+            let _ = thread::spawn(|| {}).join();
+        })
+        .map_err(failed)?;
+    let truth = start::truth(&host.layout).map_err(|e| failed(e.to_string()))?;
+    bpf::verify(&found, &truth).map_err(|e| match e {
+        bpf::SelfTestError::Abi { .. } => Diagnostic::new(Code::AbiMismatch).note(e.to_string()),
+        bpf::SelfTestError::Mismatch { .. } => failed(e.to_string()),
+    })
+}
+
+/// Tells the kernel side of the containers that were running before it.
+fn adopt(control: &mut bpf::Control, found: &[Scanned]) -> Result<(), String> {
+    for container in found {
+        let key = container.key.0;
+        let entered = container.processes.get(container.first).map_or(1, |p| p.key.started.max(1));
+        control.add_container(key, entered)?;
+        for cgroup in &container.cgroup_ids {
+            control.add_cgroup(*cgroup, key)?;
+        }
+        for task in &container.tasks {
+            control.add_task(
+                task.tid,
+                TaskEntry {
+                    container: key,
+                    state: 0,
+                    cap_permitted: task.cap_permitted,
+                    flags: task_flags::CREDS,
+                    uid: task.uid,
+                    euid: task.euid,
+                    suid: task.suid,
+                },
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, Diagnostic> {
+    thread::Builder::new().name(name.into()).spawn(body).map_err(no_resources)
+}
+
+fn no_resources(error: std::io::Error) -> Diagnostic {
+    Diagnostic::new(Code::NoResources).note(error.to_string())
 }

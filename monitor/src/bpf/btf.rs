@@ -67,10 +67,8 @@ impl Btf {
     /// [`BtfError::Malformed`] for anything that is not whole and well-formed BTF.
     pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
         let bad = BtfError::Malformed;
-        let magic = u16::from_le_bytes([
-            *bytes.first().ok_or(bad("empty"))?,
-            *bytes.get(1).ok_or(bad("no header"))?,
-        ]);
+        let magic =
+            u16::from_le_bytes([*bytes.first().ok_or(bad("empty"))?, *bytes.get(1).ok_or(bad("no header"))?]);
         if magic != MAGIC {
             return Err(bad("wrong magic"));
         }
@@ -178,7 +176,11 @@ impl Btf {
         for (member_name, member_type, raw) in self.members(ty) {
             let (bits, width) = if ty.kind_flag { (raw & 0x00ff_ffff, raw >> 24) } else { (raw, 0) };
             if self.string(member_name) == name {
-                return Some(if width == 0 && bits % 8 == 0 { Ok((u64::from(bits), member_type)) } else { Err(()) });
+                return Some(if width == 0 && bits % 8 == 0 {
+                    Ok((u64::from(bits), member_type))
+                } else {
+                    Err(())
+                });
             }
             if self.string(member_name).is_empty()
                 && let Some(found) = self.member(member_type, name, depth + 1)

@@ -29,7 +29,10 @@ pub struct Control {
     counters: PerCpuArray<MapData, u64>,
 }
 
-fn take<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(bpf: &mut Ebpf, name: &str) -> Result<T, String> {
+fn take<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
+    bpf: &mut Ebpf,
+    name: &str,
+) -> Result<T, String> {
     let map = bpf.take_map(name).ok_or_else(|| format!("no map {name} in the eBPF object"))?;
     T::try_from(map).map_err(|e| format!("map {name}: {e}"))
 }
@@ -66,7 +69,10 @@ impl Control {
     /// # Errors
     /// The map is full, or the kernel refused.
     pub fn add_container(&mut self, container: u64, entered: u64) -> Result<(), String> {
-        ignore_existing(self.containers.insert(container, ContainerPod(ContainerEntry { entered }), NOEXIST), "CONTAINERS")
+        ignore_existing(
+            self.containers.insert(container, ContainerPod(ContainerEntry { entered }), NOEXIST),
+            "CONTAINERS",
+        )
     }
 
     /// Makes a task that is already running known, unless the kernel side has done so.
@@ -90,7 +96,8 @@ impl Control {
     pub fn counters(&self) -> Result<[u64; Counter::COUNT as usize], String> {
         let mut sums = [0; Counter::COUNT as usize];
         for (counter, sum) in Counter::ALL.iter().zip(&mut sums) {
-            let values = self.counters.get(&(*counter as u32), 0).map_err(|e| format!("map COUNTERS: {e}"))?;
+            let values =
+                self.counters.get(&(*counter as u32), 0).map_err(|e| format!("map COUNTERS: {e}"))?;
             *sum = values.iter().sum();
         }
         Ok(sums)
@@ -101,7 +108,10 @@ fn ignore_existing(result: Result<(), aya::maps::MapError>, map: &str) -> Result
     match result {
         Ok(()) => Ok(()),
         Err(aya::maps::MapError::SyscallError(error))
-            if error.io_error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            if error.io_error.kind() == std::io::ErrorKind::AlreadyExists =>
+        {
+            Ok(())
+        }
         Err(error) => Err(format!("map {map}: {error}")),
     }
 }

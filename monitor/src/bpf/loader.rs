@@ -76,6 +76,8 @@ pub struct SensorState {
     pub sensor: &'static Sensor,
     /// The rung that works; `None` if the sensor is blind.
     pub rung: Option<&'static Rung>,
+    /// Optional programs of that rung that could not be attached.
+    pub left_out: Vec<&'static str>,
     /// Why better rungs do not.
     pub refused: Vec<String>,
 }
@@ -104,11 +106,21 @@ pub struct Loaded {
     pub missing_fields: Vec<String>,
 }
 
-/// Loads and attaches every sensor.
+/// Loads and attaches every sensor. `prepare` fills the maps before the first program runs.
 ///
 /// # Errors
 /// [`LoadError`]; a sensor that is not required and has no rung is no error but a blind [`SensorState`].
-pub fn load(options: &LoaderOptions<'_>) -> Result<(Loaded, Rings, Control), LoadError> {
+pub fn load(
+    options: &LoaderOptions<'_>,
+    prepare: impl FnOnce(&mut Control) -> Result<(), String> + Send,
+) -> Result<(Loaded, Rings, Control), LoadError> {
+    super::tracefs::with(|| load_here(options, prepare))
+}
+
+fn load_here(
+    options: &LoaderOptions<'_>,
+    prepare: impl FnOnce(&mut Control) -> Result<(), String>,
+) -> Result<(Loaded, Rings, Control), LoadError> {
     if options.object.is_empty() {
         return Err(LoadError::NoObject);
     }
@@ -122,13 +134,16 @@ pub fn load(options: &LoaderOptions<'_>) -> Result<(Loaded, Rings, Control), Loa
         .map_err(|error| LoadError::Object(error.to_string()))?;
     let mut bpf = create(options, &table.table)?;
     let rings = Rings::take(&mut bpf).map_err(LoadError::Object)?;
-    let control = Control::take(&mut bpf).map_err(LoadError::Object)?;
+    let mut control = Control::take(&mut bpf).map_err(LoadError::Object)?;
+    prepare(&mut control).map_err(LoadError::Object)?;
     let mut sensors = Vec::with_capacity(SENSORS.len());
-    let mut attacher = Attacher { bpf: &mut bpf, kernel: &kernel, types: &types, max: options.max_rung, trampolines: None };
+    let mut attacher =
+        Attacher { bpf: &mut bpf, kernel: &kernel, types: &types, max: options.max_rung, trampolines: None };
     for sensor in SENSORS {
         let state = attacher.best_rung(sensor);
         if state.rung.is_none() && sensor.required {
             let reason = state.refused.join("; ");
+            // EPERM for every program, not for trampolines only: BPF itself is refused.
             if reason.contains("Operation not permitted") {
                 return Err(LoadError::Refused(reason));
             }
@@ -150,7 +165,11 @@ fn create(options: &LoaderOptions<'_>, table: &[u16; FIELD_COUNT]) -> Result<Ebp
         .map_max_entries("BULK", cpus);
     loader.load(options.object).map_err(|error| {
         let text = chain(&error);
-        if text.contains("Operation not permitted") { LoadError::Refused(text) } else { LoadError::Object(text) }
+        if text.contains("Operation not permitted") {
+            LoadError::Refused(text)
+        } else {
+            LoadError::Object(text)
+        }
     })
 }
 
@@ -194,7 +213,7 @@ struct Attacher<'a> {
 
 impl Attacher<'_> {
     fn best_rung(&mut self, sensor: &'static Sensor) -> SensorState {
-        let mut state = SensorState { sensor, rung: None, refused: Vec::new() };
+        let mut state = SensorState { sensor, rung: None, left_out: Vec::new(), refused: Vec::new() };
         for rung in sensor.rungs {
             if rung.level == Level::Trampoline {
                 if self.max == MaxRung::NoTrampoline {
@@ -207,8 +226,9 @@ impl Attacher<'_> {
                 }
             }
             match self.attach_all(rung) {
-                Ok(()) => {
+                Ok(left_out) => {
                     state.rung = Some(rung);
+                    state.left_out = left_out;
                     break;
                 }
                 Err(reason) => state.refused.push(format!("{}: {reason}", rung.level.name())),
@@ -217,10 +237,14 @@ impl Attacher<'_> {
         state
     }
 
-    fn attach_all(&mut self, rung: &Rung) -> Result<(), String> {
-        let mut done = Vec::new();
+    fn attach_all(&mut self, rung: &Rung) -> Result<Vec<&'static str>, String> {
+        let (mut done, mut left_out) = (Vec::new(), Vec::new());
         for probe in rung.probes {
             if let Err(reason) = self.attach(probe) {
+                if probe.optional && self.trampolines.is_none() {
+                    left_out.push(probe.program);
+                    continue;
+                }
                 for program in done {
                     self.unload(program, rung.level);
                 }
@@ -228,7 +252,7 @@ impl Attacher<'_> {
             }
             done.push(probe.program);
         }
-        Ok(())
+        Ok(left_out)
     }
 
     fn attach(&mut self, probe: &Probe) -> Result<(), String> {
@@ -315,7 +339,8 @@ impl Loaded {
         program.attach().map_err(explain)?;
         trigger();
         let map = self.bpf.map("SELFTEST").ok_or("no self-test map in the eBPF object")?;
-        let map: Array<&MapData, SelfTestPod> = map.try_into().map_err(|e: aya::maps::MapError| e.to_string())?;
+        let map: Array<&MapData, SelfTestPod> =
+            map.try_into().map_err(|e: aya::maps::MapError| e.to_string())?;
         let found = map.get(&0, 0).map_err(|e| e.to_string())?.0;
         let program = self.bpf.program_mut("selftest").ok_or("no self-test in the eBPF object")?;
         let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
@@ -328,13 +353,16 @@ impl Loaded {
         let mut out = BTreeMap::new();
         for (name, program) in self.bpf.programs() {
             let Ok(info) = program.info() else { continue };
-            out.insert(name.to_owned(), ProgramStats {
-                name: name.to_owned(),
-                runs: info.run_count(),
-                nanoseconds: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
-                recursion_misses: 0,
-                verified: info.verified_instruction_count().unwrap_or(0),
-            });
+            out.insert(
+                name.to_owned(),
+                ProgramStats {
+                    name: name.to_owned(),
+                    runs: info.run_count(),
+                    nanoseconds: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
+                    recursion_misses: 0,
+                    verified: info.verified_instruction_count().unwrap_or(0),
+                },
+            );
         }
         out.into_values().collect()
     }

@@ -8,6 +8,7 @@ pub mod offsets;
 pub mod probes;
 mod rings;
 mod selftest;
+mod tracefs;
 
 pub use control::Control;
 pub use loader::{LoadError, Loaded, LoaderOptions, MaxRung, ProgramStats, SensorState, load};

@@ -16,7 +16,8 @@ pub struct Offsets {
 
 /// Looks every field up, each in its places in order.
 pub fn resolve(btf: &Btf) -> Offsets {
-    let mut out = Offsets { table: [MISSING; FIELD_COUNT], missing_required: Vec::new(), missing_optional: Vec::new() };
+    let mut out =
+        Offsets { table: [MISSING; FIELD_COUNT], missing_required: Vec::new(), missing_optional: Vec::new() };
     for (id, field) in FIELD_IDS.iter().zip(KERNEL_FIELDS) {
         let mut reasons = Vec::new();
         for (name, path) in field.places {

@@ -45,6 +45,8 @@ pub struct Probe {
     pub program: &'static str,
     /// Where it is attached.
     pub attach: Attach,
+    /// True if the rung is still worth having without it.
+    pub optional: bool,
 }
 
 /// One way to run a sensor.
@@ -74,15 +76,20 @@ pub struct Sensor {
 }
 
 const fn tp(program: &'static str, tracepoint: &'static str) -> Probe {
-    Probe { program, attach: Attach::TpBtf(tracepoint) }
+    Probe { program, attach: Attach::TpBtf(tracepoint), optional: false }
 }
 
 const fn fexit(program: &'static str, functions: &'static [&'static str]) -> Probe {
-    Probe { program, attach: Attach::Fexit(functions) }
+    Probe { program, attach: Attach::Fexit(functions), optional: false }
 }
 
 const fn syscalls(program: &'static str, tracepoints: &'static [&'static str]) -> Probe {
-    Probe { program, attach: Attach::Syscalls(tracepoints) }
+    Probe { program, attach: Attach::Syscalls(tracepoints), optional: false }
+}
+
+/// The same probe, without which its rung still works.
+const fn optional(probe: Probe) -> Probe {
+    Probe { optional: true, ..probe }
 }
 
 /// Programs on functions of system calls, by architecture.
@@ -92,7 +99,8 @@ macro_rules! call {
     };
 }
 
-const SECCOMP: &str = "calls that seccomp refuses; 32-bit calls as calls (their effect is seen as a change of state)";
+const SECCOMP: &str =
+    "calls that seccomp refuses; 32-bit calls as calls (their effect is seen as a change of state)";
 const RACED: &str = "32-bit calls as calls (their effect is seen as a change of state); names are read from user memory \
                      at the end of the call and marked raced";
 
@@ -151,7 +159,8 @@ pub static SENSORS: &[Sensor] = &[
                 level: Level::Syscall,
                 probes: &[
                     syscalls("call_enter", MOUNT_ENTER),
-                    syscalls("call_exit", MOUNT_EXIT),
+                    syscalls("call_exit_mount", MOUNT_EXIT),
+                    syscalls("call_exit_root", &["sys_exit_pivot_root", "sys_exit_chroot"]),
                 ],
                 unseen: RACED,
             },
@@ -163,12 +172,16 @@ pub static SENSORS: &[Sensor] = &[
         about: "mount_setattr (kernel 5.12 and later)",
         required: false,
         rungs: &[
-            Rung { level: Level::Trampoline, probes: &[call!("exit_mount_setattr", "mount_setattr")], unseen: SECCOMP },
+            Rung {
+                level: Level::Trampoline,
+                probes: &[call!("exit_mount_setattr", "mount_setattr")],
+                unseen: SECCOMP,
+            },
             Rung {
                 level: Level::Syscall,
                 probes: &[
                     syscalls("call_enter", &["sys_enter_mount_setattr"]),
-                    syscalls("call_exit", &["sys_exit_mount_setattr"]),
+                    syscalls("call_exit_mount", &["sys_exit_mount_setattr"]),
                 ],
                 unseen: RACED,
             },
@@ -191,14 +204,15 @@ pub static SENSORS: &[Sensor] = &[
                     call!("exit_setresgid", "setresgid"),
                     call!("exit_setfsuid", "setfsuid"),
                     call!("exit_setfsgid", "setfsgid"),
-                    call!("exit_setgroups", "setgroups"),
+                    // On 5.10 the type of its argument is only declared, and the verifier refuses to read it.
+                    optional(call!("exit_setgroups", "setgroups")),
                     call!("exit_capset", "capset"),
                 ],
                 unseen: SECCOMP,
             },
             Rung {
                 level: Level::Syscall,
-                probes: &[syscalls("call_enter", CRED_ENTER), syscalls("call_exit", CRED_EXIT)],
+                probes: &[syscalls("call_enter", CRED_ENTER), syscalls("call_exit_cred", CRED_EXIT)],
                 unseen: RACED,
             },
         ],
@@ -218,7 +232,7 @@ pub static SENSORS: &[Sensor] = &[
                 level: Level::Syscall,
                 probes: &[
                     syscalls("call_enter", &["sys_enter_setns", "sys_enter_unshare"]),
-                    syscalls("call_exit", &["sys_exit_setns", "sys_exit_unshare"]),
+                    syscalls("call_exit_namespace", &["sys_exit_setns", "sys_exit_unshare"]),
                 ],
                 unseen: RACED,
             },
@@ -242,7 +256,7 @@ pub static SENSORS: &[Sensor] = &[
             },
             Rung {
                 level: Level::Syscall,
-                probes: &[syscalls("call_enter", SOCKET_ENTER), syscalls("call_exit", SOCKET_EXIT)],
+                probes: &[syscalls("call_enter", SOCKET_ENTER), syscalls("call_exit_socket", SOCKET_EXIT)],
                 unseen: "io_uring and 32-bit connects; addresses of failed connects are read from user memory",
             },
         ],
@@ -292,8 +306,6 @@ const MOUNT_ENTER: &[&str] = &[
 const MOUNT_EXIT: &[&str] = &[
     "sys_exit_mount",
     "sys_exit_umount",
-    "sys_exit_pivot_root",
-    "sys_exit_chroot",
     "sys_exit_fsopen",
     "sys_exit_fsmount",
     "sys_exit_open_tree",
@@ -325,10 +337,5 @@ const CRED_EXIT: &[&str] = &[
 ];
 const SOCKET_ENTER: &[&str] = &["sys_enter_connect", "sys_enter_bind", "sys_enter_listen"];
 const SOCKET_EXIT: &[&str] = &["sys_exit_connect", "sys_exit_bind", "sys_exit_listen"];
-const OPEN_EXIT: &[&str] = &[
-    "sys_exit_open",
-    "sys_exit_openat",
-    "sys_exit_openat2",
-    "sys_exit_open_by_handle_at",
-    "sys_exit_creat",
-];
+const OPEN_EXIT: &[&str] =
+    &["sys_exit_open", "sys_exit_openat", "sys_exit_openat2", "sys_exit_open_by_handle_at", "sys_exit_creat"];

@@ -25,7 +25,8 @@ impl Rings {
         let critical = bpf.take_map("CRITICAL").ok_or("no map CRITICAL in the eBPF object")?;
         let critical = RingBuf::try_from(critical).map_err(|e| e.to_string())?;
         let outer = bpf.take_map("BULK").ok_or("no map BULK in the eBPF object")?;
-        let mut outer: ArrayOfMaps<MapData> = outer.try_into().map_err(|e: aya::maps::MapError| e.to_string())?;
+        let mut outer: ArrayOfMaps<MapData> =
+            outer.try_into().map_err(|e: aya::maps::MapError| e.to_string())?;
         let cpus = Self::possible_cpus()?;
         let mut bulk = Vec::new();
         for cpu in 0..cpus {

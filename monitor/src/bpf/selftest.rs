@@ -49,9 +49,24 @@ pub fn verify(found: &SelfTest, truth: &Truth) -> Result<(), SelfTestError> {
     if found.abi != ABI_VERSION {
         return Err(SelfTestError::Abi { found: found.abi });
     }
-    let names = [found.mnt_ns, found.pid_ns, found.net_ns, found.ipc_ns, found.uts_ns, found.cgroup_ns, found.user_ns];
-    let labels = ["mount namespace", "pid namespace", "net namespace", "ipc namespace", "uts namespace",
-        "cgroup namespace", "user namespace"];
+    let names = [
+        found.mnt_ns,
+        found.pid_ns,
+        found.net_ns,
+        found.ipc_ns,
+        found.uts_ns,
+        found.cgroup_ns,
+        found.user_ns,
+    ];
+    let labels = [
+        "mount namespace",
+        "pid namespace",
+        "net namespace",
+        "ipc namespace",
+        "uts namespace",
+        "cgroup namespace",
+        "user namespace",
+    ];
     let mut facts = vec![
         ("process id", u64::from(found.pid_offsets), u64::from(found.pid_helper)),
         ("thread id", u64::from(found.tid_offsets), u64::from(found.tid_helper)),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::detect::Severity;
+use crate::diag::Diagnostic;
+use crate::output::Kinds;
 use crate::output::transport::socket::DEFAULT_PATH;
 
 /// Watches every container on this host from inside the kernel, and says when one breaks out.
@@ -29,6 +31,12 @@ pub enum Verb {
     Doctor(DoctorArgs),
     /// Show what is checked
     Rules(RulesArgs),
+    /// What the daemon starts to prove its sensors
+    #[command(hide = true, after_help = "Example:\n  (started by the daemon itself)")]
+    Canary {
+        /// Mount of the cgroup hierarchy that tells containers apart
+        cgroups: PathBuf,
+    },
 }
 
 /// How records are written.
@@ -107,6 +115,20 @@ pub struct RunArgs {
     /// Say more on standard error; twice for still more
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl RunArgs {
+    /// Which records go to standard output.
+    ///
+    /// # Errors
+    /// A kind of event that does not exist.
+    pub fn kinds(&self) -> Result<Kinds, Diagnostic> {
+        match (&self.events, self.format) {
+            (Some(events), _) => Kinds::parse_events(events),
+            (None, OutputFormat::Json) => Ok(Kinds::ALL),
+            (None, OutputFormat::Text) => Ok(Kinds::NO_EVENTS),
+        }
+    }
 }
 
 /// Flags of `tail`.

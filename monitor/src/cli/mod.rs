@@ -8,6 +8,8 @@ pub use args::{
     Cli, ColorChoice, DoctorArgs, OutputFormat, RulesArgs, RulesVerb, RunArgs, RungChoice, TailArgs, Verb,
 };
 
+pub use rules::find as find_rule;
+
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, Diagnostic> {
         Verb::Tail(args) => crate::tail::run(args),
         Verb::Doctor(args) => crate::app::doctor(args),
         Verb::Rules(args) => rules::run(args),
+        Verb::Canary { cgroups } => Ok(crate::app::canary::act(cgroups)),
     }
 }
 

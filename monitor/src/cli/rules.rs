@@ -26,7 +26,11 @@ pub(super) fn run(args: &RulesArgs) -> Result<Exit, Diagnostic> {
     Ok(Exit::Ok)
 }
 
-fn find(id: &str) -> Result<&'static RuleInfo, Diagnostic> {
+/// The rule of that id, whatever its case.
+///
+/// # Errors
+/// [`Code::UnknownRule`], with the ids that there are.
+pub fn find(id: &str) -> Result<&'static RuleInfo, Diagnostic> {
     RULES.iter().find(|rule| rule.id.eq_ignore_ascii_case(id)).ok_or_else(|| {
         let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
         Diagnostic::titled(Code::UnknownRule, format!("there is no rule `{id}`"))

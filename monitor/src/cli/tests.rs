@@ -46,7 +46,7 @@ fn examples_parse() {
                     Kinds::parse(kind).unwrap();
                 }
                 if let Verb::Run(args) = &cli.verb {
-                    args.events.as_deref().map(Kinds::parse_events).transpose().unwrap();
+                    args.kinds().unwrap();
                 }
                 seen += 1;
             }

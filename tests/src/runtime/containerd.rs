@@ -7,6 +7,7 @@ use std::process::Command;
 use std::rc::Rc;
 
 use super::{Container, Env, Leftovers, Runtime, Spec, need};
+use crate::bundle;
 use crate::process::{self, Service};
 
 const CONFIGURATION: &str = r#"
@@ -57,7 +58,24 @@ impl Containerd {
     fn run(&mut self, spec: &Spec<'_>, how: &[&str]) -> anyhow::Result<(Container, String)> {
         let mut command = self.command();
         command.arg("run").args(how).arg("--runc-binary").arg(&self.runc);
-        command.arg("--cgroup").arg(format!("/{}/{}", self.env.branch.name, spec.name));
+        let cgroup = format!("/{}/{}", self.env.branch.name, spec.name);
+        if spec.setup.user == 0 {
+            self.describe(&mut command, spec, &cgroup);
+        } else {
+            // This `ctr` has no option for a user.
+            let config = self.folder.join(format!("{}.json", spec.name));
+            fs::write(&config, bundle::config(&self.env, spec, &cgroup).to_string())?;
+            command.arg("--config").arg(config).arg(spec.name);
+        }
+        self.live.push(spec.name.to_owned());
+        let said = process::run(&mut command, self.env.limit)?;
+        let name = spec.name.to_owned();
+        Ok((Container { id: name.clone(), cgroup: name.clone(), name, user: spec.setup.user }, said))
+    }
+
+    /// What is granted, in `ctr`'s own words.
+    fn describe(&self, command: &mut Command, spec: &Spec<'_>, cgroup: &str) {
+        command.args(["--cgroup", cgroup]);
         if spec.setup.seccomp {
             command.arg("--seccomp");
         }
@@ -68,17 +86,10 @@ impl Containerd {
             // Our own process namespace is the host's.
             command.arg("--with-ns").arg(format!("pid:/proc/{}/ns/pid", std::process::id()));
         }
-        if spec.setup.user != 0 {
-            command.arg("--user").arg(format!("{0}:{0}", spec.setup.user));
-        }
         for (host, at) in spec.mounts {
             command.arg("--mount").arg(format!("type=bind,src={host},dst={at},options=rbind:rw"));
         }
         command.arg("--rootfs").arg(&self.env.rootfs).arg(spec.name).args(spec.argv);
-        self.live.push(spec.name.to_owned());
-        let said = process::run(&mut command, self.env.limit)?;
-        let name = spec.name.to_owned();
-        Ok((Container { id: name.clone(), cgroup: Some(name.clone()), name }, said))
     }
 
     fn remove(&self, name: &str) -> [Command; 2] {

@@ -3,15 +3,15 @@
 use std::fs;
 use std::rc::Rc;
 
-use super::oci::{Oci, Placing};
+use super::oci::{Oci, View};
 use super::{Env, need};
 use crate::host::Layout;
 
 pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Oci> {
-    // crun refuses a hybrid layout in which the version 2 hierarchy has controllers.
+    // crun refuses a hybrid layout whose version 2 hierarchy has controllers, unless it does not see that.
     let v2 = env.host.hierarchies.iter().find(|hierarchy| hierarchy.v2);
     let controllers = v2.and_then(|v2| fs::read_to_string(v2.at.join("cgroup.controllers")).ok());
     let refuses = env.host.layout == Layout::Hybrid && controllers.is_some_and(|c| !c.trim().is_empty());
-    let placing = if refuses { Placing::ByCaller } else { Placing::ByRuntime };
-    Oci::open(env, need("crun")?, placing)
+    let view = if refuses { View::Branch } else { View::Host };
+    Oci::open(env, need("crun")?, view)
 }

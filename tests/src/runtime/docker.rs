@@ -76,7 +76,14 @@ impl Docker {
     pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Self> {
         let folder = env.work.join("docker");
         fs::create_dir_all(folder.join("config"))?;
-        let leftovers = Leftovers::note(&["/run/containerd", "/run/docker", "/var/lib/docker", "/etc/docker", "/run/runc", "/run/netns"]);
+        let leftovers = Leftovers::note(&[
+            "/run/containerd",
+            "/run/docker",
+            "/var/lib/docker",
+            "/etc/docker",
+            "/run/runc",
+            "/run/netns",
+        ]);
         let mut command = Command::new(need("dockerd")?);
         command.arg("--data-root").arg(folder.join("root"));
         command.arg("--exec-root").arg(folder.join("run"));
@@ -113,7 +120,7 @@ impl Docker {
         self.live.push(spec.name.to_owned());
         let said = process::run(&mut command, self.env.limit)?;
         let id = fs::read_to_string(id)?.trim().to_owned();
-        Ok((Container { name: spec.name.to_owned(), cgroup: Some(id.clone()), id }, said))
+        Ok((Container { name: spec.name.to_owned(), cgroup: id.clone(), id, user: spec.setup.user }, said))
     }
 }
 

@@ -38,8 +38,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::Runc, Self::Crun, Self::Docker, Self::Podman, Self::Containerd];
+    pub const ALL: &'static [Self] = &[Self::Runc, Self::Crun, Self::Docker, Self::Podman, Self::Containerd];
 
     /// The name in options and results.
     pub fn name(self) -> &'static str {
@@ -116,8 +115,10 @@ pub struct Container {
     pub name: String,
     /// Its full id.
     pub id: String,
-    /// Name of its cgroup in our branch; `None` if it has none of its own.
-    pub cgroup: Option<String>,
+    /// Name of its cgroup in our branch.
+    pub cgroup: String,
+    /// User of its programs.
+    pub user: u32,
 }
 
 /// What a runtime can do. When it goes, its containers go, then its daemons.

@@ -7,19 +7,20 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
 
-use anyhow::Context as _;
+use rustix::mount::MountFlags;
+use rustix::thread::UnshareFlags;
 
 use super::{Container, Env, Runtime, Spec};
 use crate::bundle;
 use crate::process;
 
-/// How containers get their cgroup.
+/// What the runtime sees of cgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Placing {
-    /// The runtime makes it.
-    ByRuntime,
-    /// The runtime is started in it, and leaves cgroups alone.
-    ByCaller,
+pub(super) enum View {
+    /// What is there.
+    Host,
+    /// Our branch as the root of a version 2 layout.
+    Branch,
 }
 
 /// An OCI runtime that is called directly.
@@ -28,31 +29,24 @@ pub(super) struct Oci {
     env: Rc<Env>,
     program: PathBuf,
     root: PathBuf,
-    placing: Placing,
+    view: View,
     live: Vec<Container>,
 }
 
 impl Oci {
-    pub(super) fn open(env: Rc<Env>, program: PathBuf, placing: Placing) -> anyhow::Result<Self> {
+    pub(super) fn open(env: Rc<Env>, program: PathBuf, view: View) -> anyhow::Result<Self> {
         let name = program.file_name().unwrap_or_default().to_owned();
         let root = env.work.join(name);
         fs::create_dir_all(&root)?;
-        Ok(Self { env, program, root, placing, live: Vec::new() })
+        Ok(Self { env, program, root, view, live: Vec::new() })
     }
 
-    fn command(&self, name: &str) -> anyhow::Result<Command> {
+    fn command(&self) -> anyhow::Result<Command> {
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.root.join("state"));
-        if self.placing == Placing::ByCaller {
-            command.arg("--cgroup-manager=disabled");
-            let home = self.env.branch.home.join(name);
-            if let Err(error) = fs::create_dir(&home)
-                && error.kind() != std::io::ErrorKind::AlreadyExists
-            {
-                return Err(error).context("cannot make a cgroup");
-            }
-            let procs = OpenOptions::new().write(true).open(home.join("cgroup.procs"))?;
-            move_into(&mut command, procs);
+        if self.view == View::Branch {
+            let procs = self.env.branch.home.join("cgroup.procs");
+            see_branch(&mut command, OpenOptions::new().write(true).open(procs)?);
         }
         Ok(command)
     }
@@ -60,7 +54,10 @@ impl Oci {
     fn bundle(&self, spec: &Spec<'_>) -> anyhow::Result<PathBuf> {
         let at = self.root.join(spec.name);
         fs::create_dir_all(&at)?;
-        let cgroup = format!("/{}/{}", self.env.branch.name, spec.name);
+        let cgroup = match self.view {
+            View::Host => format!("/{}/{}", self.env.branch.name, spec.name),
+            View::Branch => format!("/{}", spec.name),
+        };
         let config = bundle::config(&self.env, spec, &cgroup);
         fs::write(at.join("config.json"), config.to_string())?;
         Ok(at)
@@ -68,14 +65,14 @@ impl Oci {
 
     fn run(&mut self, spec: &Spec<'_>, detach: bool) -> anyhow::Result<(Container, String)> {
         let bundle = self.bundle(spec)?;
-        let mut command = self.command(spec.name)?;
+        let mut command = self.command()?;
         command.arg("run");
         if detach {
             command.arg("--detach");
         }
         command.arg("--bundle").arg(bundle).arg(spec.name);
-        let cgroup = (self.placing == Placing::ByRuntime).then(|| spec.name.to_owned());
-        let container = Container { name: spec.name.to_owned(), id: spec.name.to_owned(), cgroup };
+        let name = spec.name.to_owned();
+        let container = Container { id: name.clone(), cgroup: name.clone(), name, user: spec.setup.user };
         // Before it runs: what fails half-way is removed too.
         self.live.push(container.clone());
         let said = process::run(&mut command, self.env.limit)?;
@@ -83,12 +80,20 @@ impl Oci {
     }
 }
 
-/// The process moves itself before it becomes the runtime.
+/// The process moves to our branch before it becomes the runtime, makes that the root of its view, and shows
+/// itself version 2 alone.
 #[expect(unsafe_code, reason = "pre_exec")]
-fn move_into(command: &mut Command, procs: File) {
-    // SAFETY: only write(2) is called, on a descriptor that the closure owns.
+fn see_branch(command: &mut Command, procs: File) {
+    let enter = move || {
+        (&procs).write_all(b"0")?;
+        // SAFETY: the new process has one thread, and is to share nothing.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP | UnshareFlags::NEWNS) }?;
+        rustix::mount::mount(c"cgroup2", c"/sys/fs/cgroup", c"cgroup2", MountFlags::empty(), None)?;
+        Ok(())
+    };
+    // SAFETY: only system calls are made, with strings that are there already.
     unsafe {
-        command.pre_exec(move || (&procs).write_all(b"0"));
+        command.pre_exec(enter);
     }
 }
 
@@ -104,14 +109,16 @@ impl Runtime for Oci {
     }
 
     fn exec(&mut self, container: &Container, argv: &[String]) -> anyhow::Result<Command> {
-        let mut command = self.command(&container.name)?;
-        command.arg("exec").arg(&container.name).args(argv);
+        let mut command = self.command()?;
+        // crun does not take the user from the container's configuration.
+        command.arg("exec").arg("--user").arg(format!("{0}:{0}", container.user));
+        command.arg(&container.name).args(argv);
         Ok(command)
     }
 
     fn stop(&mut self, container: &Container) -> anyhow::Result<()> {
         self.live.retain(|live| live.name != container.name);
-        let mut command = self.command(&container.name)?;
+        let mut command = self.command()?;
         process::run(command.args(["delete", "--force", &container.name]), self.env.limit)?;
         Ok(())
     }
@@ -121,7 +128,7 @@ impl Drop for Oci {
     fn drop(&mut self) {
         for container in std::mem::take(&mut self.live) {
             // Without `process::run`, which gives up at once after a signal to the runner.
-            if let Ok(mut command) = self.command(&container.name) {
+            if let Ok(mut command) = self.command() {
                 let _ = command.args(["delete", "--force", &container.name]).output();
             }
         }

@@ -45,9 +45,16 @@ impl Podman {
         let runtime = env.runc_for_engines()?;
         let configuration = CONFIGURATION.replace("@RUNTIME@", &runtime.display().to_string());
         fs::write(folder.join("containers.conf"), configuration)?;
-        let leftovers = Leftovers::note(&["/run/runc", "/run/crun", "/run/libpod", "/run/containers", "/var/lib/containers", "/run/netns", "/var/lib/cni"]);
-        let podman =
-            Self { program: need("podman")?, folder, live: Vec::new(), _leftovers: leftovers, env };
+        let leftovers = Leftovers::note(&[
+            "/run/runc",
+            "/run/crun",
+            "/run/libpod",
+            "/run/containers",
+            "/var/lib/containers",
+            "/run/netns",
+            "/var/lib/cni",
+        ]);
+        let podman = Self { program: need("podman")?, folder, live: Vec::new(), _leftovers: leftovers, env };
         let mut import = podman.command();
         import.arg("import").arg("--quiet").arg(image(&podman.env)?).arg(IMAGE);
         process::run(&mut import, podman.env.limit)?;
@@ -74,8 +81,8 @@ impl Podman {
         self.live.push(spec.name.to_owned());
         let said = process::run(&mut command, self.env.limit)?;
         let id = fs::read_to_string(id)?.trim().to_owned();
-        let cgroup = Some(format!("libpod-{id}"));
-        Ok((Container { name: spec.name.to_owned(), id, cgroup }, said))
+        let cgroup = format!("libpod-{id}");
+        Ok((Container { name: spec.name.to_owned(), id, cgroup, user: spec.setup.user }, said))
     }
 }
 

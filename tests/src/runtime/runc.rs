@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::oci::{Oci, Placing};
+use super::oci::{Oci, View};
 use super::{Env, need};
 
 pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Oci> {
-    Oci::open(env, need("runc")?, Placing::ByRuntime)
+    Oci::open(env, need("runc")?, View::Host)
 }

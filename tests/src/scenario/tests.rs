@@ -21,9 +21,10 @@ fn every_detection_has_a_quiet_twin() {
     for rule in book.rules() {
         let attacks: Vec<&str> =
             book.scenarios.iter().filter(|s| s.rules().contains(rule)).map(|s| s.name.as_str()).collect();
-        let twin = book.scenarios.iter().find(|s| {
-            s.forbid.covers(rule) && s.twin_of.iter().any(|of| attacks.contains(&of.as_str()))
-        });
+        let twin = book
+            .scenarios
+            .iter()
+            .find(|s| s.forbid.covers(rule) && s.twin_of.iter().any(|of| attacks.contains(&of.as_str())));
         assert!(twin.is_some(), "{rule}: no twin of {attacks:?} forbids it");
     }
 }

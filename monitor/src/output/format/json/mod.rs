@@ -1,5 +1,4 @@
-//! One JSON object a line: the format that programs read. `schema/` describes it; `docs/errors.md` does not
-//! belong to it.
+//! One JSON object a line: the format that programs read. `schema/` describes it.
 //!
 //! Strings from outside are bytes. Valid UTF-8 is written as it is, with control and other hidden characters
 //! as `\uXXXX`. A byte that is not UTF-8 is written as the four characters `\xHH`, and then a key

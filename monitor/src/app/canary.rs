@@ -1,0 +1,99 @@
+//! The start-up canary: a process of the daemon's own that does one harmless act for each sensor. What it does
+//! must come back through the rings before the daemon says that it is ready.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use monitor_common::policy::{KEY_CANARY, TaskEntry, task_flags};
+
+use crate::bpf::Control;
+use crate::diag::{Code, Diagnostic, Exit};
+
+/// The hidden verb that makes this program the canary.
+pub const VERB: &str = "canary";
+
+/// Starts the canary and lets it act once the kernel side knows it.
+///
+/// # Errors
+/// [`Code::NoResources`] if it cannot be started.
+pub(super) fn start(control: &mut Control, cgroups: &Path) -> Result<Child, Diagnostic> {
+    let failed = |e: &dyn std::fmt::Display| Diagnostic::new(Code::NoResources).note(format!("canary: {e}"));
+    let mut child = Command::new("/proc/self/exe")
+        .arg(VERB)
+        .arg(cgroups)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| failed(&e))?;
+    let entry = TaskEntry { container: KEY_CANARY, flags: task_flags::CREDS, ..TaskEntry::default() };
+    control.add_task(child.id(), entry).map_err(|e| failed(&e))?;
+    if let Some(mut go) = child.stdin.take() {
+        go.write_all(b"go").map_err(|e| failed(&e))?;
+    }
+    Ok(child)
+}
+
+/// What the canary process does: every act fails harmlessly, or changes nothing.
+pub fn act(cgroups: &Path) -> Exit {
+    // The daemon closes the pipe when the kernel side knows this process.
+    let mut go = Vec::new();
+    if std::io::stdin().read_to_end(&mut go).is_err() || go != b"go" {
+        return Exit::CannotStart;
+    }
+    process();
+    cgroup(cgroups);
+    calls();
+    sockets();
+    // A file, and another process, of the host.
+    let _ = fs::File::open("/dev/null");
+    let _ = fs::read_link(format!(
+        "/proc/{}/exe",
+        rustix::process::getppid().map_or(1, |p| p.as_raw_nonzero().get())
+    ));
+    Exit::Ok
+}
+
+/// fork, exec, exit.
+fn process() {
+    let _ = Command::new("/proc/self/exe").arg("--version").stdout(Stdio::null()).status();
+}
+
+/// mkdir and rmdir of a cgroup.
+fn cgroup(cgroups: &Path) {
+    let path = cgroups.join(format!("bulkhead-canary-{}", std::process::id()));
+    let _ = fs::create_dir(&path);
+    let _ = fs::remove_dir(&path);
+}
+
+#[expect(unsafe_code, reason = "calls with arguments that no safe wrapper lets through")]
+fn calls() {
+    // SAFETY: every call either fails on its arguments before it does anything, or changes nothing: the uid is
+    // set to what it is, `unshare` is asked for nothing.
+    unsafe {
+        libc::mount(std::ptr::null(), std::ptr::null(), std::ptr::null(), 0, std::ptr::null());
+        libc::umount2(c"".as_ptr(), 0);
+        libc::chroot(c"".as_ptr());
+        libc::syscall(libc::SYS_fsopen, std::ptr::null::<u8>(), 0);
+        libc::syscall(libc::SYS_move_mount, -1, c"".as_ptr(), -1, c"".as_ptr(), 0);
+        libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0);
+        libc::syscall(libc::SYS_setuid, libc::getuid());
+        libc::syscall(libc::SYS_capset, std::ptr::null::<u8>(), std::ptr::null::<u8>());
+        libc::setns(-1, 0);
+        libc::unshare(0);
+    }
+}
+
+/// bind, listen, connect on an abstract unix socket.
+fn sockets() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    let name = format!("bulkhead-canary-{}", std::process::id());
+    if let Ok(address) = SocketAddr::from_abstract_name(name)
+        && let Ok(_listener) = UnixListener::bind_addr(&address)
+    {
+        let _ = UnixStream::connect_addr(&address);
+    }
+}

@@ -1,0 +1,66 @@
+//! The edge thread: everything slow that the hot thread must not do. Reads bundles and `/proc`, looks at the
+//! counters, and keeps the list of trusted executables fresh, because an upgrade replaces their inodes.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::hot::{Mailbox, Wake};
+use super::trust;
+use crate::bpf::Control;
+use crate::container::{ResolveRequest, Resolver};
+
+/// How often the accounts are checked.
+const ACCOUNTS: Duration = Duration::from_secs(1);
+/// How often the trusted executables are looked up again.
+const TRUST: Duration = Duration::from_secs(5);
+
+/// What the edge thread owns.
+pub(super) struct Edge {
+    pub(super) control: Control,
+    pub(super) resolver: Resolver,
+    pub(super) runtimes: Vec<PathBuf>,
+    pub(super) trusted: BTreeSet<(u32, u64)>,
+}
+
+impl Edge {
+    /// Runs until the hot thread hangs up.
+    pub(super) fn run(mut self, questions: &Receiver<ResolveRequest>, mailbox: &Mailbox) {
+        let (mut accounts, mut trust) = (Instant::now(), Instant::now());
+        loop {
+            match questions.recv_timeout(ACCOUNTS.saturating_sub(accounts.elapsed())) {
+                Ok(question) => {
+                    let update = Box::new(self.resolver.resolve(&question));
+                    let ancestors = self.resolver.ancestors_from_proc(question.pid);
+                    if !mailbox.send(Wake::Found { update, ancestors }) {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if accounts.elapsed() >= ACCOUNTS {
+                accounts = Instant::now();
+                if let Ok(counters) = self.control.counters()
+                    && !mailbox.send(Wake::Counters(Box::new(counters)))
+                {
+                    return;
+                }
+            }
+            if trust.elapsed() >= TRUST {
+                trust = Instant::now();
+                self.refresh_trust();
+            }
+        }
+    }
+
+    fn refresh_trust(&mut self) {
+        for (key, (file, what)) in trust::find(&self.runtimes) {
+            // A full map is found at start; 256 entries are many times what a host has.
+            if self.trusted.insert(key) && self.control.trust(file, what).is_err() {
+                self.trusted.remove(&key);
+            }
+        }
+    }
+}

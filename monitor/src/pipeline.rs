@@ -1,0 +1,245 @@
+//! The way of one record: decode, process, container, verdict, output. Belongs to the hot thread; no I/O, no
+//! clock, so that a replay gives the same lines.
+
+use monitor_common::counters::Counter;
+use monitor_common::event::{EventRef, Payload, State, flags, state_reason};
+use monitor_common::policy::KEY_CANARY;
+
+use crate::container::{Change, ContainerKey, Registry, ResolveRequest, Scanned, Status as Identity, Update};
+use crate::detect::{Detector, Emitted, Lineage};
+use crate::ingest::{Account, Counters};
+use crate::output::record::loss_reason;
+use crate::output::{Body, Change as Said, Emitter, Loss, Status, Subject};
+use crate::process::{MAX_ANCESTORS, Process, ProcessTable};
+
+mod canary;
+mod scanned;
+
+pub use canary::CanaryWatch;
+
+/// The tables and the way through them.
+pub struct Pipeline {
+    processes: ProcessTable,
+    containers: Registry,
+    detector: Detector,
+    emitter: Emitter,
+    account: Account,
+    canary: CanaryWatch,
+    findings: u64,
+    found: Vec<Emitted>,
+    questions: Vec<ResolveRequest>,
+    bytes: Vec<u8>,
+}
+
+impl Lineage for ProcessTable {
+    fn process(&self, pid: u32) -> Option<&Process> {
+        self.get(pid)
+    }
+}
+
+impl Pipeline {
+    /// With empty tables.
+    pub fn new(detector: Detector, containers: Registry, emitter: Emitter) -> Self {
+        Self {
+            processes: ProcessTable::default(),
+            containers,
+            detector,
+            emitter,
+            account: Account::default(),
+            canary: CanaryWatch::default(),
+            findings: 0,
+            found: Vec::new(),
+            questions: Vec::new(),
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Takes one record, from whatever source. Takes any bytes.
+    pub fn record(&mut self, bytes: &[u8]) {
+        match EventRef::decode(bytes) {
+            Ok(ev) => {
+                self.account.receive();
+                self.event(&ev);
+            }
+            Err(_) => self.lose(0, loss_reason::UNDECODABLE, None, 1),
+        }
+    }
+
+    fn event(&mut self, ev: &EventRef<'_>) {
+        if ev.header.container == KEY_CANARY {
+            self.canary.see(ev);
+            return;
+        }
+        self.processes.apply(ev);
+        let change = self.containers.apply(ev, &self.processes);
+        if let Some(Change::Created(key) | Change::Entered(key)) = change {
+            self.ask(key);
+        }
+        let key = ContainerKey(ev.header.container);
+        let process = self.processes.get(ev.header.pid);
+        let container = self.containers.get(key);
+        self.detector.on_event(ev, container, process, &self.processes, &mut self.found);
+        let wanted = self.emitter.wants_event(ev.kind) && !ev.header.has(flags::SCANNED);
+        if wanted || !self.found.is_empty() {
+            let mut buffer = [None; MAX_ANCESTORS];
+            let mut count = 0;
+            for (slot, ancestor) in buffer.iter_mut().zip(self.processes.ancestors(ev.header.pid)) {
+                *slot = Some(ancestor);
+                count += 1;
+            }
+            let empty = Process::default();
+            let ancestors: [&Process; MAX_ANCESTORS] = buffer.map(|a| a.unwrap_or(&empty));
+            let subject = Subject { container, process, ancestors: &ancestors[..count] };
+            if wanted {
+                self.emitter.emit(ev.header.time, Body::Event { subject, event: ev });
+            }
+            for found in &self.found {
+                self.findings += 1;
+                let container = self.containers.get(found.container);
+                let body = Body::Finding {
+                    subject: Subject { container, ..subject },
+                    event: ev,
+                    finding: &found.finding,
+                    count: found.count,
+                    first_seen: found.first_seen,
+                    last_seen: found.last_seen,
+                };
+                self.emitter.emit(ev.header.time, body);
+            }
+            self.found.clear();
+        }
+        match change {
+            Some(Change::Created(key)) => self.say(ev.header.time, key, Said::Created),
+            Some(Change::Entered(key)) => self.say(ev.header.time, key, Said::Entered),
+            Some(Change::Gone(key)) => self.say(ev.header.time, key, Said::Gone),
+            None => {}
+        }
+    }
+
+    fn say(&mut self, time: u64, key: ContainerKey, change: Said) {
+        if let Some(container) = self.containers.get(key) {
+            self.emitter.emit(time, Body::Container { container, change });
+        }
+    }
+
+    /// Puts a question to the edge, unless the container is known already.
+    fn ask(&mut self, key: ContainerKey) {
+        let known = self.containers.get(key).is_some_and(|c| c.status == Identity::Resolved);
+        if let Some(question) = self.containers.hint(key).filter(|_| !known) {
+            self.questions.push(question.clone());
+        }
+    }
+
+    /// Takes the questions about containers that came up.
+    pub fn questions(&mut self) -> impl Iterator<Item = ResolveRequest> + '_ {
+        self.questions.drain(..)
+    }
+
+    /// Takes in what the edge found out about a container, and about the processes above it.
+    pub fn resolved(&mut self, time: u64, update: Update, ancestors: Vec<Process>) {
+        for process in ancestors {
+            self.processes.insert_scanned(process);
+        }
+        let key = update.key;
+        if self.containers.update(update) {
+            self.say(time, key, Said::Updated);
+        }
+    }
+
+    /// Takes in a container that was running before the daemon.
+    pub fn scanned(&mut self, time: u64, scanned: Scanned) {
+        let key = scanned.key;
+        if !self.containers.insert_scanned(scanned.request.clone()) {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.bytes);
+        scanned::state_record(&scanned, &mut bytes);
+        for process in scanned.processes {
+            self.processes.insert_scanned(process);
+        }
+        if let Ok(ev) = EventRef::decode(&bytes) {
+            self.event(&ev);
+        }
+        self.bytes = bytes;
+        self.ask(key);
+        self.say(time, key, Said::Entered);
+    }
+
+    /// Takes in the kernel side's counters, and says what they tell of losses.
+    pub fn counters(&mut self, time: u64, counters: &Counters) {
+        for lost in self.account.look(counters) {
+            let (reason, ring) = match lost.counter {
+                Counter::BulkFull => (loss_reason::RING_FULL, Some("bulk")),
+                Counter::CriticalFull => (loss_reason::RING_FULL, Some("critical")),
+                Counter::TasksFull => (loss_reason::MAP_FULL, Some("TASKS")),
+                Counter::ContainersFull => (loss_reason::MAP_FULL, Some("CONTAINERS")),
+                _ => (loss_reason::MAP_FULL, Some("CALLS")),
+            };
+            self.lose(time, reason, ring, lost.count);
+        }
+    }
+
+    fn lose(&mut self, time: u64, reason: &str, ring: Option<&str>, count: u64) {
+        self.emitter.emit(time, Body::Loss(Loss { reason, ring, count, ..Loss::default() }));
+    }
+
+    /// Says how many records were shorter than a header.
+    pub fn short(&mut self, time: u64, count: u64) {
+        if count > 0 {
+            self.lose(time, loss_reason::UNDECODABLE, None, count);
+        }
+    }
+
+    /// Says how the daemon is.
+    pub fn status(&mut self, time: u64, status: Status<'_>) {
+        self.emitter.emit(time, Body::Status(status));
+    }
+
+    /// Says that it ends, with the accounts.
+    pub fn stopping(&mut self, time: u64, reason: &str) {
+        let (received, findings, lost) = (self.account.received(), self.findings, self.account.lost());
+        self.status(time, Status::Stopping { reason, received, findings, lost });
+        self.emitter.flush(time);
+    }
+
+    /// Sends the lines of this round on their way.
+    pub fn flush(&mut self, time: u64) {
+        self.emitter.flush(time);
+    }
+
+    /// Containers that are running.
+    pub fn containers(&self) -> usize {
+        self.containers.iter().count()
+    }
+
+    /// The watch for the start-up canary.
+    pub fn canary(&mut self) -> &mut CanaryWatch {
+        &mut self.canary
+    }
+
+    /// True if the sink of this name has gone away.
+    pub fn is_closed(&self, sink: &str) -> bool {
+        self.emitter.is_closed(sink)
+    }
+}
+
+/// The kind of state that a scan gives.
+fn scan_state(state: &State) -> State {
+    State { reason: state_reason::SCAN, ..*state }
+}
+
+/// What a canary is called: the kind of its record, and the operation if it has one.
+fn canary_name(ev: &EventRef<'_>) -> (&'static str, Option<u32>) {
+    let op = match ev.payload() {
+        Some(Payload::Mount(m)) => Some(m.op),
+        Some(Payload::Root(r)) => Some(r.op),
+        Some(Payload::Cred(c)) => Some(c.op),
+        Some(Payload::Namespace(n)) => Some(n.op),
+        Some(Payload::Cgroup(c)) => Some(c.op),
+        _ => None,
+    };
+    (ev.kind.name(), op)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! The way of a record, from bytes to lines.
+
+use monitor_common::event::{
+    EventKind, Exec, HEADER_LEN, Header, Mount, Record, State, state_reason, transition,
+};
+
+use super::*;
+use crate::detect::DetectConfig;
+use crate::output::{Clock, Kinds, Lane, LaneFormat, Limits, Sequence, queue};
+
+fn bytes(kind: EventKind, payload: &impl Record, header: Header, strings: &[&[u8]]) -> Vec<u8> {
+    fn size<R: Record>(_: &R) -> usize {
+        R::SIZE
+    }
+    let mut out = vec![0; HEADER_LEN + size(payload)];
+    payload.write(&mut out[HEADER_LEN..]);
+    for string in strings {
+        out.extend_from_slice(&(string.len() as u16).to_ne_bytes());
+        out.extend_from_slice(&[0, 0]);
+        out.extend_from_slice(string);
+    }
+    let mut head = [0; HEADER_LEN];
+    Header { kind: kind as u16, len: out.len() as u16, container: 9, pid: 50, tid: 50, started: 5, ..header }
+        .write(&mut head);
+    out[..HEADER_LEN].copy_from_slice(&head);
+    out
+}
+
+fn lines(feed: impl FnOnce(&mut Pipeline)) -> Vec<serde_json::Value> {
+    let (outbox, mut inbox) = queue(Limits::default());
+    let mut emitter = Emitter::new("n", Clock::default(), Sequence::default());
+    let format = LaneFormat::Json;
+    emitter.add(Lane { name: "stdout", format, kinds: Kinds::ALL, demand: None, outbox });
+    let detector = Detector::new(DetectConfig::default());
+    let mut pipeline = Pipeline::new(detector, Registry::new(0), emitter);
+    feed(&mut pipeline);
+    pipeline.flush(0);
+    drop(pipeline);
+    let mut found = Vec::new();
+    while let Some(batch) = inbox.recv_blocking() {
+        found.extend(
+            batch
+                .bytes
+                .split(|b| *b == b'\n')
+                .filter(|l| !l.is_empty())
+                .map(|l| serde_json::from_slice::<serde_json::Value>(l).unwrap()),
+        );
+    }
+    found
+}
+
+fn entry(time: u64) -> Vec<Vec<u8>> {
+    let state = State { reason: state_reason::ENTRY, mnt_ns: 100, user_ns: 1, ..State::default() };
+    let exec = Exec { transition: transition::ENTRY, exe_mnt_ns: 100, ..Exec::default() };
+    let header = Header { time, ..Header::default() };
+    vec![
+        bytes(EventKind::State, &state, header, &[b"/"]),
+        bytes(EventKind::Exec, &exec, header, &[b"sh\0bin\0", b"sh\0-c\0x\0", b""]),
+    ]
+}
+
+#[test]
+fn a_mount_after_entry_gives_event_and_finding_with_process_and_container() {
+    let mount = Mount { op: 1, flags: 1 << 12, ..Mount::default() };
+    let mount =
+        bytes(EventKind::Mount, &mount, Header { time: 20, ..Header::default() }, &[b"/t", b"/s", b""]);
+    let found = lines(|p| {
+        for record in entry(10) {
+            p.record(&record);
+        }
+        p.record(&mount);
+    });
+    let finding = found.iter().find(|l| l["type"] == "finding").unwrap();
+    assert_eq!(finding["rule"]["id"], "B02");
+    assert_eq!(finding["process"]["exe"], "/bin/sh");
+    assert_eq!(finding["process"]["argv"], serde_json::json!(["sh", "-c", "x"]));
+    assert_eq!(finding["container"]["status"], "pending");
+    assert!(found.iter().any(|l| l["event"] == "mount" && l["type"] == "event"));
+}
+
+#[test]
+fn any_bytes_are_counted_and_never_a_panic() {
+    let found = lines(|p| {
+        p.record(&[]);
+        p.record(&[0xff; 200]);
+    });
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|l| l["type"] == "loss" && l["reason"] == "undecodable"));
+}
+
+#[test]
+fn the_canary_is_seen_and_not_said() {
+    let mount = Mount { op: 5, ..Mount::default() };
+    let header = Header { time: 20, ..Header::default() };
+    let mut record = bytes(EventKind::Mount, &mount, header, &[b"", b"", b""]);
+    let mut head = [0; HEADER_LEN];
+    let header = Header::read(&record).unwrap();
+    Header { container: KEY_CANARY, ..header }.write(&mut head);
+    record[..HEADER_LEN].copy_from_slice(&head);
+    let found = lines(|p| {
+        p.record(&record);
+        assert!(p.canary().has("mount.fsopen") && p.canary().has("mount") && !p.canary().has("mount.mount"));
+    });
+    assert_eq!(found, Vec::<serde_json::Value>::new());
+}

@@ -1,0 +1,218 @@
+//! Bulkhead under test: started, listened to, ended, and looked for afterwards.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::process::Signal;
+
+use crate::fixture::on_host;
+use crate::host::{self, HostMounts};
+use crate::process;
+use crate::record::Record;
+use crate::scenario::Rung;
+use crate::store::Store;
+
+/// How to start it.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The program.
+    pub program: &'a Path,
+    /// The run's folder.
+    pub work: &'a Path,
+    /// The rung it is told to use.
+    pub rung: Rung,
+    /// Rules it is told to leave out.
+    pub disabled: &'a [String],
+    /// A socket it is told to be an engine's.
+    pub control_socket: &'a Path,
+    /// File that its lines are added to.
+    pub evidence: Option<&'a Path>,
+    /// How long it may take until it is ready.
+    pub limit: Duration,
+}
+
+/// A running daemon; killed when it goes.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    reader: Option<JoinHandle<()>>,
+    log: PathBuf,
+    programs: BTreeSet<u64>,
+    /// What it has written.
+    pub store: Store,
+}
+
+/// A daemon, or the reason why this machine cannot have that rung.
+#[derive(Debug)]
+pub enum Started {
+    /// It is ready.
+    Ready(Box<Daemon>),
+    /// It said why not.
+    Impossible(String),
+}
+
+impl Daemon {
+    /// Starts it in the host's mount namespace and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// It ends or is silent until the deadline.
+    pub fn start(plan: &Plan<'_>, mounts: &Arc<HostMounts>) -> anyhow::Result<Started> {
+        let log = plan.work.join(format!("daemon-{}.log", plan.rung.name()));
+        let mut command = Command::new(plan.program);
+        command.args(["run", "--format", "json", "--events", "all", "--node", "test"]);
+        command.arg("--socket").arg(plan.work.join("b.sock"));
+        command.args(["--rung", plan.rung.name()]);
+        command.arg("--control-socket").arg(plan.control_socket);
+        for rule in plan.disabled {
+            command.args(["--disable-rule", rule]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+        process::die_with_parent(&mut command);
+        on_host(&mut command, mounts);
+        let mut child =
+            command.spawn().with_context(|| format!("cannot start {}", plan.program.display()))?;
+        let store = Store::default();
+        let output = child.stdout.take().context("standard output is piped")?;
+        let evidence = match plan.evidence {
+            Some(path) => Some(OpenOptions::new().create(true).append(true).open(path)?),
+            None => None,
+        };
+        let reader = Some(listen(output, store.clone(), evidence));
+        let mut daemon = Self { child, reader, log, programs: BTreeSet::new(), store };
+
+        let ready = daemon.store.wait_for(plan.limit, |r| r.class() == "status" && r.status() == "ready")?;
+        if ready.is_none() {
+            // Output that has ended is of a process that is ending.
+            let status = process::wait(&mut daemon.child, Duration::from_secs(1))?;
+            let said = daemon.last_words();
+            if plan.rung == Rung::Trampoline && status.is_some_and(|status| status.code() == Some(3)) {
+                return Ok(Started::Impossible(said));
+            }
+            bail!(
+                "the daemon is not ready ({}): {said}",
+                status.map_or("still running".to_owned(), |s| s.to_string())
+            );
+        }
+        if plan.rung == Rung::Trampoline
+            && let Some(why) = daemon.lacks_trampolines()
+        {
+            return Ok(Started::Impossible(why));
+        }
+        daemon.programs = programs_of(daemon.child.id());
+        Ok(Started::Ready(Box::new(daemon)))
+    }
+
+    /// Why no sensor got this rung, if none did.
+    fn lacks_trampolines(&self) -> Option<String> {
+        let records = self.store.all();
+        let coverage: Vec<_> =
+            records.iter().filter(|r| r.status() == "coverage").flat_map(Record::coverage).collect();
+        let is_trampoline =
+            |rung: &str| rung == "trampoline" || rung.starts_with("fentry") || rung.starts_with("fexit");
+        let some = coverage.iter().any(|(_, rung, _)| rung.as_deref().is_some_and(is_trampoline));
+        if some || coverage.is_empty() {
+            return None;
+        }
+        let without = coverage.into_iter().find(|(_, rung, _)| rung.is_none());
+        Some(
+            without.map_or("no sensor has a trampoline".to_owned(), |(sensor, _, why)| {
+                format!("{sensor}: {why}")
+            }),
+        )
+    }
+
+    fn last_words(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join(" | ")
+    }
+
+    /// True while it runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends it as Ctrl-C does, and looks that nothing of it stays in the kernel.
+    ///
+    /// # Errors
+    /// It ends badly, late, or leaves programs.
+    pub fn stop(mut self) -> anyhow::Result<Store> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("the daemon ended by itself with {status}: {}", self.last_words());
+        }
+        process::signal(&self.child, Signal::INT);
+        let status = process::wait(&mut self.child, Duration::from_secs(10))?;
+        let status = status.context("the daemon does not end within 10 s of SIGINT")?;
+        ensure!(status.success(), "the daemon ended with {status}: {}", self.last_words());
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        programs_go(&self.programs)?;
+        Ok(self.store.clone())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if self.is_alive() {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn listen(
+    output: impl std::io::Read + Send + 'static,
+    store: Store,
+    mut evidence: Option<File>,
+) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            if let Some(file) = &mut evidence {
+                let _ = file.write_all(&line).and_then(|()| file.write_all(b"\n"));
+            }
+            store.take(&String::from_utf8_lossy(&line));
+        }
+        store.end();
+    })
+}
+
+/// Ids of the BPF programs that a process holds, by its descriptors.
+fn programs_of(pid: u32) -> BTreeSet<u64> {
+    let mut programs = BTreeSet::new();
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return programs };
+    for entry in entries.flatten() {
+        let mut text = String::new();
+        let read = File::open(entry.path()).and_then(|mut file| file.read_to_string(&mut text));
+        if read.is_ok() {
+            let ids = text.lines().filter_map(|line| line.strip_prefix("prog_id:"));
+            programs.extend(ids.filter_map(|id| id.trim().parse::<u64>().ok()));
+        }
+    }
+    programs
+}
+
+/// The kernel frees programs a moment after the last descriptor is closed.
+fn programs_go(ours: &BTreeSet<u64>) -> anyhow::Result<()> {
+    let Some(bpftool) = host::program("bpftool", None) else { return Ok(()) };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let mut command = Command::new(&bpftool);
+        let shown = process::run(command.args(["--json", "prog", "show"]), Duration::from_secs(10))?;
+        let shown: serde_json::Value = serde_json::from_str(&shown)?;
+        let ids = shown.as_array().map(Vec::as_slice).unwrap_or_default();
+        let left: Vec<u64> =
+            ids.iter().filter_map(|p| p["id"].as_u64()).filter(|id| ours.contains(id)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "programs {left:?} of the daemon are still in the kernel");
+    }
+}

@@ -1,0 +1,239 @@
+//! The run: rungs, runtimes, set-ups, scenarios, from the outside in.
+
+mod group;
+mod mutate;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::cgroups::Branch;
+use crate::daemon::{Daemon, Plan, Started};
+use crate::fixture::{self, Fixture};
+use crate::flags::Flags;
+use crate::host::{Host, HostMounts};
+use crate::judge;
+use crate::record::Record;
+use crate::rootfs;
+use crate::runtime::{Env, Kind};
+use crate::scenario::{Book, Rung};
+use crate::stop;
+use crate::store::Store;
+use crate::tally::{Tally, say};
+use group::Group;
+
+/// How long things may take: emulated kernels are slow.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Until the daemon is ready.
+    ready: Duration,
+    /// Until a record is there.
+    record: Duration,
+    /// For a command of a runtime.
+    command: Duration,
+}
+
+impl Limits {
+    fn of(in_vm: bool) -> Self {
+        let (ready, record, command) = if in_vm { (120, 60, 120) } else { (20, 10, 60) };
+        let seconds = Duration::from_secs;
+        Self { ready: seconds(ready), record: seconds(record), command: seconds(command) }
+    }
+}
+
+/// What all parts of a run share. The order is that in which things go: containers' places, then the folder.
+struct Stage {
+    flags: Flags,
+    book: Book,
+    limits: Limits,
+    fixture: Fixture,
+    env: Rc<Env>,
+    mounts: Arc<HostMounts>,
+    work: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+/// Runs what the flags say; true if nothing failed.
+///
+/// # Errors
+/// The run cannot begin, or a signal ended it.
+pub fn run(flags: Flags) -> anyhow::Result<bool> {
+    let book = Book::read()?;
+    if flags.list {
+        for scenario in book.scenarios.iter().filter(|scenario| flags.wants(&scenario.name)) {
+            say(&format!("{}: {}", scenario.name, scenario.about));
+        }
+        return Ok(true);
+    }
+    stop::listen();
+    let mounts = Arc::new(HostMounts::leave()?);
+    let host = Host::read(flags.layout)?;
+    let limits = Limits::of(flags.in_vm);
+    let folder = fixture::work_folder(flags.work.as_deref())?;
+    let work = folder.path().to_owned();
+    let actor = match &flags.actor {
+        Some(actor) => actor.clone(),
+        None => std::env::current_exe()?.with_file_name("actor"),
+    };
+    let rootfs = rootfs::make(&work.join("rootfs"), &actor)?;
+    let branch = Branch::make(&host)?;
+    let fixture = Fixture::make(&work, &actor, &branch.home, &mounts)?;
+    let env = Rc::new(Env { work: work.clone(), rootfs, branch, host, limit: limits.command });
+    let stage = Stage { flags, book, limits, fixture, env, mounts, work, _folder: folder };
+
+    let mut tally = Tally::default();
+    if stage.flags.mutate {
+        mutate::run(&stage, &mut tally)?;
+    } else if stage.flags.no_daemon {
+        stage.runtimes(Rung::Tracepoint, None, &mut tally)?;
+    } else {
+        for rung in stage.flags.rungs() {
+            stage.rung(rung, &mut tally)?;
+        }
+    }
+    Ok(tally.finish())
+}
+
+/// Whose findings are accounted for.
+#[derive(Debug, Default)]
+struct Claims {
+    /// Processes that scenarios ran: id and start.
+    processes: BTreeSet<(u64, String)>,
+    /// Ids of our containers.
+    containers: BTreeSet<String>,
+}
+
+impl Claims {
+    fn take(&mut self, records: &[Record]) {
+        let processes = records.iter().filter_map(Record::process);
+        self.processes.extend(processes.map(|(pid, started)| (pid, started.to_owned())));
+    }
+
+    /// Findings of no scenario's process.
+    fn unclaimed<'a>(&self, records: &'a [Record]) -> Vec<&'a Record> {
+        let is_claimed = |record: &Record| {
+            record.process().is_some_and(|(pid, started)| self.processes.contains(&(pid, started.to_owned())))
+        };
+        records.iter().filter(|record| record.class() == "finding" && !is_claimed(record)).collect()
+    }
+
+    fn is_ours(&self, record: &Record) -> bool {
+        record.container_id().is_some_and(|id| self.containers.contains(id))
+    }
+}
+
+impl Stage {
+    fn daemon(&self, rung: Rung, disabled: &[String]) -> anyhow::Result<Started> {
+        let plan = Plan {
+            program: &self.flags.bulkhead,
+            work: &self.work,
+            rung,
+            disabled,
+            control_socket: &self.fixture.control_socket,
+            evidence: self.flags.evidence.as_deref(),
+            limit: self.limits.ready,
+        };
+        Daemon::start(&plan, &self.mounts)
+    }
+
+    /// Everything with one daemon.
+    fn rung(&self, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
+        let name = format!("daemon[{}]", rung.name());
+        let daemon = match self.daemon(rung, &self.flags.disabled) {
+            Ok(Started::Ready(daemon)) => daemon,
+            Ok(Started::Impossible(why)) => {
+                tally.skip(&name, &why);
+                return Ok(());
+            }
+            Err(error) => {
+                stop::check()?;
+                tally.fail(&name, &format!("{error:#}"));
+                return Ok(());
+            }
+        };
+        let claims = self.runtimes(rung, Some(&daemon.store), tally)?;
+        match daemon.stop() {
+            Ok(store) => {
+                tally.pass(&name);
+                self.leftover_records(rung, &store, &claims, tally);
+            }
+            Err(error) => tally.fail(&name, &format!("{error:#}")),
+        }
+        Ok(())
+    }
+
+    /// What the daemon said beside what scenarios asked for.
+    fn leftover_records(&self, rung: Rung, store: &Store, claims: &Claims, tally: &mut Tally) {
+        let records = store.all();
+        let mut unexpected = claims.unclaimed(&records);
+        if !self.flags.in_vm {
+            // On a machine with other people's containers their findings are theirs.
+            let (ours, others): (Vec<_>, Vec<_>) = unexpected.into_iter().partition(|r| claims.is_ours(r));
+            if !others.is_empty() {
+                say(&format!(
+                    "note: findings about what the run did not make:{}",
+                    judge::lines(others.into_iter())
+                ));
+            }
+            unexpected = ours;
+        }
+        let lost: Vec<&Record> = records.iter().filter(|record| record.class() == "loss").collect();
+        let broken = store.broken();
+        for (name, what) in [("no_unexpected_finding", unexpected), ("no_loss", lost)] {
+            let name = format!("{name}[{}]", rung.name());
+            if what.is_empty() {
+                tally.pass(&name);
+            } else {
+                tally.fail(&name, &judge::lines(what.into_iter()));
+            }
+        }
+        let name = format!("only_json_on_stdout[{}]", rung.name());
+        match broken.first() {
+            None => tally.pass(&name),
+            Some(line) => tally.fail(&name, line),
+        }
+    }
+
+    /// Every runtime in turn.
+    fn runtimes(&self, rung: Rung, store: Option<&Store>, tally: &mut Tally) -> anyhow::Result<Claims> {
+        let mut claims = Claims::default();
+        for kind in self.flags.runtimes() {
+            let scenarios: Vec<_> =
+                self.book.scenarios.iter().filter(|scenario| self.flags.wants(&scenario.name)).collect();
+            self.runtime(kind, rung, store, &scenarios, &mut claims, tally)?;
+        }
+        Ok(claims)
+    }
+
+    fn runtime(
+        &self,
+        kind: Kind,
+        rung: Rung,
+        store: Option<&Store>,
+        scenarios: &[&crate::scenario::Scenario],
+        claims: &mut Claims,
+        tally: &mut Tally,
+    ) -> anyhow::Result<()> {
+        let name = format!("runtime[{}/{}]", kind.name(), rung.name());
+        let mut runtime = match crate::runtime::open(kind, &self.env) {
+            Ok(Ok(runtime)) => runtime,
+            Ok(Err(why)) => {
+                tally.skip(&name, &why);
+                return Ok(());
+            }
+            Err(error) => {
+                stop::check()?;
+                tally.fail(&name, &format!("{error:#}"));
+                return Ok(());
+            }
+        };
+        let mut group = Group { stage: self, kind, rung, store, runtime: runtime.as_mut(), claims, tally };
+        group.run(scenarios).with_context(|| name.clone())?;
+        drop(runtime);
+        Ok(())
+    }
+}
