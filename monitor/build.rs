@@ -1,7 +1,5 @@
 //! Finds the eBPF object that `cargo xtask build` made, so that the daemon can embed it.
 
-#![expect(clippy::print_stdout, reason = "cargo reads the build script's output")]
-
 use std::path::PathBuf;
 use std::{env, fs, io};
 

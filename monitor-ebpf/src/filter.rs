@@ -8,7 +8,7 @@ use monitor_common::policy::{TaskEntry, task_flags};
 
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::kernel::task::Task;
-use crate::kernel::{Ptr, cgroup, file, mount, ns};
+use crate::kernel::{Ptr, cgroup, mount, ns};
 use crate::maps::{CGROUPS, TASKS, config, count};
 
 /// `BPF_NOEXIST`.

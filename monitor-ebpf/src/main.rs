@@ -7,7 +7,6 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 #![expect(unsafe_code, reason = "kernel memory is reached by address")]
-#![allow(missing_docs, reason = "the macros of aya-ebpf make public items without comments")]
 
 mod emit;
 mod filter;

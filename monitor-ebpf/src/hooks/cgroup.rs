@@ -40,7 +40,7 @@ fn actor() -> Subject {
 
 /// `TP_PROTO(struct cgroup *cgrp, const char *path)`, kernel `include/trace/events/cgroup.h`.
 #[btf_tracepoint(function = "cgroup_mkdir")]
-pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
+fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
     try_mkdir(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1));
     0
 }
@@ -68,7 +68,7 @@ fn try_mkdir(cgrp: Ptr, path: u64) -> Option<()> {
 
 /// `TP_PROTO(struct cgroup *cgrp, const char *path)`, kernel `include/trace/events/cgroup.h`.
 #[btf_tracepoint(function = "cgroup_rmdir")]
-pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
+fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
     try_rmdir(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1));
     0
 }
@@ -100,7 +100,7 @@ fn try_rmdir(cgrp: Ptr, path: u64) -> Option<()> {
 /// `TP_PROTO(struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup)`, kernel
 /// `include/trace/events/cgroup.h`; `task` is the leader of what moves.
 #[btf_tracepoint(function = "cgroup_attach_task")]
-pub fn cgroup_attach(ctx: BtfTracePointContext) -> i32 {
+fn cgroup_attach(ctx: BtfTracePointContext) -> i32 {
     try_attach(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1), Task(Ptr(ctx.arg::<u64>(2))));
     0
 }

@@ -18,7 +18,9 @@ use crate::maps::{CONTAINERS, TASKS, config, count};
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
 /// `include/trace/events/sched.h`; called from `fs/exec.c` when the new program is in place.
 #[btf_tracepoint(function = "sched_process_exec")]
-pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
+fn process_exec(ctx: BtfTracePointContext) -> i32 {
+    #[cfg(feature = "debug-log")]
+    aya_log_ebpf::debug!(&ctx, "exec by thread {}", ctx.arg::<u32>(1));
     try_exec(ctx.arg::<u64>(1) as u32, Ptr(ctx.arg::<u64>(2)));
     0
 }
@@ -176,7 +178,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`, kernel `include/trace/events/sched.h`;
 /// called from `kernel_clone()` after the child has been put into its cgroup.
 #[btf_tracepoint(function = "sched_process_fork")]
-pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
+fn process_fork(ctx: BtfTracePointContext) -> i32 {
     try_fork(Task(Ptr(ctx.arg::<u64>(1))));
     0
 }
@@ -238,7 +240,7 @@ fn try_fork(child: Task) -> Option<()> {
 /// `TP_PROTO(struct task_struct *p)`, from 6.16 on with `bool group_dead`; kernel
 /// `include/trace/events/sched.h`, called from `do_exit()` for every thread.
 #[btf_tracepoint(function = "sched_process_exit")]
-pub fn process_exit(_ctx: BtfTracePointContext) -> i32 {
+fn process_exit(_ctx: BtfTracePointContext) -> i32 {
     try_exit();
     0
 }

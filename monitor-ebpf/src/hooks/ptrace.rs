@@ -12,7 +12,7 @@ use crate::kernel::{Ptr, cgroup};
 /// `int security_ptrace_access_check(struct task_struct *child, unsigned int mode)`, kernel
 /// `security/security.c`.
 #[fexit(function = "security_ptrace_access_check")]
-pub fn security_ptrace_access_check(ctx: FExitContext) -> i32 {
+fn security_ptrace_access_check(ctx: FExitContext) -> i32 {
     try_ptrace(Task(Ptr(ctx.arg::<u64>(0))), ctx.arg::<u32>(1), ctx.arg::<i32>(2));
     0
 }

@@ -132,7 +132,7 @@ fn at_address(ctx: &FExitContext, kind: EventKind) -> Option<()> {
 /// `int security_socket_connect(struct socket *sock, struct sockaddr *address, int addrlen)`, kernel
 /// `security/security.c`; the address has been copied into the kernel.
 #[fexit(function = "security_socket_connect")]
-pub fn security_socket_connect(ctx: FExitContext) -> i32 {
+fn security_socket_connect(ctx: FExitContext) -> i32 {
     at_address(&ctx, EventKind::Connect);
     0
 }
@@ -140,14 +140,14 @@ pub fn security_socket_connect(ctx: FExitContext) -> i32 {
 /// `int security_socket_bind(struct socket *sock, struct sockaddr *address, int addrlen)`, kernel
 /// `security/security.c`.
 #[fexit(function = "security_socket_bind")]
-pub fn security_socket_bind(ctx: FExitContext) -> i32 {
+fn security_socket_bind(ctx: FExitContext) -> i32 {
     at_address(&ctx, EventKind::Bind);
     0
 }
 
 /// `int security_socket_listen(struct socket *sock, int backlog)`, kernel `security/security.c`.
 #[fexit(function = "security_socket_listen")]
-pub fn security_socket_listen(ctx: FExitContext) -> i32 {
+fn security_socket_listen(ctx: FExitContext) -> i32 {
     try_listen(&ctx);
     0
 }
@@ -166,7 +166,7 @@ fn try_listen(ctx: &FExitContext) -> Option<()> {
 /// `int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`, kernel
 /// `security/security.c`; `other` is the listener, found by the kernel whatever name was used.
 #[fexit(function = "security_unix_stream_connect")]
-pub fn security_unix_stream_connect(ctx: FExitContext) -> i32 {
+fn security_unix_stream_connect(ctx: FExitContext) -> i32 {
     try_unix_connect(Ptr(ctx.arg::<u64>(1)), ctx.arg::<i32>(3));
     0
 }
@@ -191,7 +191,7 @@ fn try_unix_connect(listener: Ptr, ret: i32) -> Option<()> {
 /// `int security_file_open(struct file *file)`, kernel `security/security.c`; also reached by io_uring and by
 /// 32-bit calls.
 #[fexit(function = "security_file_open")]
-pub fn security_file_open(ctx: FExitContext) -> i32 {
+fn security_file_open(ctx: FExitContext) -> i32 {
     try_file_open(Ptr(ctx.arg::<u64>(0)), ctx.arg::<i32>(1));
     0
 }

@@ -19,7 +19,7 @@ static SELFTEST: Array<SelfTest, 1> = Array::new();
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`, kernel `include/trace/events/sched.h`: the
 /// daemon starts a thread to get here.
 #[btf_tracepoint(function = "sched_process_fork")]
-pub fn selftest(_ctx: BtfTracePointContext) -> i32 {
+fn selftest(_ctx: BtfTracePointContext) -> i32 {
     try_selftest();
     0
 }

@@ -23,7 +23,7 @@ fn call_of(nr: u32) -> Option<Call> {
 
 /// `syscalls:sys_enter_<call>`: keeps the arguments until the exit.
 #[tracepoint]
-pub fn call_enter(ctx: TracePointContext) -> u32 {
+fn call_enter(ctx: TracePointContext) -> u32 {
     try_enter(&ctx);
     0
 }
@@ -65,7 +65,7 @@ macro_rules! at_exit {
     ($( $program:ident: $leave:path; )+) => {$(
         #[doc = concat!("`syscalls:sys_exit_<call>` of the calls that `", stringify!($leave), "` reports.")]
         #[tracepoint]
-        pub fn $program(ctx: TracePointContext) -> u32 {
+        fn $program(ctx: TracePointContext) -> u32 {
             at_exit(&ctx, $leave);
             0
         }
@@ -82,7 +82,7 @@ at_exit! {
 
 /// `syscalls:sys_exit_{open,openat,openat2,open_by_handle_at,creat}`.
 #[tracepoint]
-pub fn open_exit(ctx: TracePointContext) -> u32 {
+fn open_exit(ctx: TracePointContext) -> u32 {
     try_open(&ctx);
     0
 }

@@ -25,7 +25,7 @@ macro_rules! at_exit {
     ($( $program:ident: $call:ident by $leave:ident; )+) => {$(
         #[doc = concat!("End of [`Call::", stringify!($call), "`].")]
         #[fexit]
-        pub fn $program(ctx: FExitContext) -> i32 {
+        fn $program(ctx: FExitContext) -> i32 {
             at_exit(&ctx, Call::$call, call::$leave);
             0
         }

@@ -20,7 +20,6 @@ pub(crate) struct Cred {
     pub(crate) fsuid: u32,
     pub(crate) cap_permitted: u64,
     pub(crate) cap_effective: u64,
-    pub(crate) cap_bounding: u64,
     pub(crate) user_ns: u64,
 }
 
@@ -123,7 +122,6 @@ impl Task {
             fsuid: cred.read(F::CredFsuid),
             cap_permitted: cred.read(F::CredCapPermitted),
             cap_effective: cred.read(F::CredCapEffective),
-            cap_bounding: cred.read(F::CredCapBset),
             user_ns: cred.read(F::CredUserNs),
         }
     }

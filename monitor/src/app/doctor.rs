@@ -73,9 +73,9 @@ fn as_text(loaded: &Loaded, host: &Host) -> String {
         let rung = s.rung.map_or("NONE", |r| r.level.name());
         let _ = writeln!(out, "{:14} {:11} {}", s.sensor.name, rung, s.sensor.about);
         let unseen = s.rung.map_or("everything above", |r| r.unseen);
-        wrap(&mut out, "unseen: ", unseen);
+        wrap(&mut out, COLUMN, "unseen: ", unseen);
         if !s.left_out.is_empty() {
-            wrap(&mut out, "left out: ", &s.left_out.join(", "));
+            wrap(&mut out, COLUMN, "left out: ", &s.left_out.join(", "));
         }
         for reason in &s.refused {
             if !why.contains(reason) {
@@ -86,25 +86,27 @@ fn as_text(loaded: &Loaded, host: &Host) -> String {
     if !why.is_empty() {
         out.push_str("\nWhy not a better rung:\n");
         for reason in why {
-            wrap(&mut out, "", &reason);
+            wrap(&mut out, 2, "", &reason);
         }
     }
     if !loaded.missing_fields.is_empty() {
         out.push_str("\nKernel fields that this kernel does not have (others are used instead):\n");
-        wrap(&mut out, "", &loaded.missing_fields.join(", "));
+        wrap(&mut out, 2, "", &loaded.missing_fields.join(", "));
     }
     out
 }
 
-/// Adds an indented paragraph.
-fn wrap(out: &mut String, label: &str, text: &str) {
-    const INDENT: usize = 27;
-    let mut column = INDENT + label.len();
-    let _ = write!(out, "{:INDENT$}{label}", "");
+/// Where the third column begins.
+const COLUMN: usize = 27;
+
+/// Adds a paragraph that is indented by so many columns.
+fn wrap(out: &mut String, indent: usize, label: &str, text: &str) {
+    let mut column = indent + label.len();
+    let _ = write!(out, "{:indent$}{label}", "");
     for (n, word) in text.split_whitespace().enumerate() {
         if n > 0 && column + 1 + word.len() > WIDTH {
-            let _ = write!(out, "\n{:INDENT$}", "");
-            column = INDENT;
+            let _ = write!(out, "\n{:indent$}", "");
+            column = indent;
         } else if n > 0 {
             out.push(' ');
             column += 1;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::hot::{Mailbox, Wake};
 use super::trust;
-use crate::bpf::Control;
+use crate::bpf::{Control, KernelLog};
 use crate::container::{ResolveRequest, Resolver};
 
 /// How often the accounts are checked.
@@ -22,6 +22,7 @@ pub(super) struct Edge {
     pub(super) resolver: Resolver,
     pub(super) runtimes: Vec<PathBuf>,
     pub(super) trusted: BTreeSet<(u32, u64)>,
+    pub(super) log: Option<KernelLog>,
 }
 
 impl Edge {
@@ -42,6 +43,9 @@ impl Edge {
             }
             if accounts.elapsed() >= ACCOUNTS {
                 accounts = Instant::now();
+                if let Some(log) = &mut self.log {
+                    log.write();
+                }
                 if let Ok(counters) = self.control.counters()
                     && !mailbox.send(Wake::Counters(Box::new(counters)))
                 {

@@ -23,6 +23,9 @@ const IDLE: Duration = Duration::from_millis(50);
 /// Messages that may wait for the hot thread. Senders on the edge wait when it is full.
 const MAILBOX: usize = 256;
 
+/// Something for the pipeline to do between two records; the number is the time, nanoseconds since boot.
+pub(super) type Act = Box<dyn FnOnce(&mut Pipeline, u64) + Send>;
+
 /// Everything that can wake the hot thread besides the rings and its timer.
 pub(super) enum Wake {
     /// The edge found out about a container.
@@ -32,7 +35,7 @@ pub(super) enum Wake {
     /// The kernel side's counters.
     Counters(Box<Counters>),
     /// Something for the pipeline to do between two records: status, canaries.
-    Do(Box<dyn FnOnce(&mut Pipeline, u64) + Send>),
+    Do(Act),
     /// The end, with the reason.
     Stop(&'static str),
 }
@@ -75,20 +78,20 @@ pub(super) struct Inbox {
 pub(super) fn run(
     mut rings: Rings,
     mut pipeline: Pipeline,
-    inbox: Inbox,
-    questions: SyncSender<ResolveRequest>,
+    inbox: &Inbox,
+    questions: &SyncSender<ResolveRequest>,
 ) {
     let mut order = Order::new();
     let mut wait = BUSY;
     loop {
-        wait_for(&rings, &inbox, wait);
+        wait_for(&rings, inbox, wait);
         let before = boot_now();
         let mut drained = 0u64;
         rings.drain(|record| {
             drained += 1;
             order.push(record);
         });
-        let stop = take_messages(&inbox, &mut pipeline, before);
+        let stop = take_messages(inbox, &mut pipeline, before);
         let horizon = if stop.is_some() { u64::MAX } else { before.saturating_sub(SETTLE_NS) };
         order.release(horizon, |record| pipeline.record(record));
         pipeline.short(before, order.take_short());

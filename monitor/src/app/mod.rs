@@ -75,7 +75,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
 
     let (mailbox, inbox) = Mailbox::new().map_err(no_resources)?;
     let (ask, questions) = sync_channel(QUESTIONS);
-    let hot = spawn("hot", move || hot::run(rings, pipeline, inbox, ask))?;
+    let hot = spawn("hot", move || hot::run(rings, pipeline, &inbox, &ask))?;
     let resolver = Resolver::new(HostPaths::default());
     let found = resolver.scan();
     let running = found.len();
@@ -83,7 +83,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     mailbox.send(Wake::Scanned(found));
     let outcome = ready::prove(&loaded, &mut control, host.layout.mount(), &mailbox, running);
     let keys = trusted.keys().copied().collect();
-    let edge = Edge { control, resolver, runtimes: args.runtimes.clone(), trusted: keys };
+    let log = loaded.kernel_log();
+    let edge = Edge { control, resolver, runtimes: args.runtimes.clone(), trusted: keys, log };
     let answers = mailbox.clone();
     let edge = spawn("edge", move || edge.run(&questions, &answers))?;
 
@@ -136,7 +137,7 @@ fn selftest(loaded: &mut Loaded, host: &Host) -> Result<(), Diagnostic> {
             let _ = thread::spawn(|| {}).join();
         })
         .map_err(failed)?;
-    let truth = start::truth(&host.layout).map_err(|e| failed(e.to_string()))?;
+    let truth = start::truth(&host.layout).map_err(|e| failed(format!("{e:#}")))?;
     bpf::verify(&found, &truth).map_err(|e| match e {
         bpf::SelfTestError::Abi { .. } => Diagnostic::new(Code::AbiMismatch).note(e.to_string()),
         bpf::SelfTestError::Mismatch { .. } => failed(e.to_string()),
@@ -174,6 +175,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<thread::Joi
     thread::Builder::new().name(name.into()).spawn(body).map_err(no_resources)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn no_resources(error: std::io::Error) -> Diagnostic {
     Diagnostic::new(Code::NoResources).note(error.to_string())
 }

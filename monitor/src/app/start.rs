@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use anyhow::Context;
 use monitor_common::ABI_VERSION;
 use monitor_common::policy::{Config, FileId};
 
@@ -150,23 +151,23 @@ pub(super) fn boot_now() -> u64 {
 }
 
 /// What the self-test must find.
-pub(super) fn truth(layout: &Layout) -> io::Result<Truth> {
+pub(super) fn truth(layout: &Layout) -> anyhow::Result<Truth> {
     let pid = std::process::id();
     let mut namespaces = [0; 7];
     for (slot, name) in
         namespaces.iter_mut().zip(["mnt", "pid_for_children", "net", "ipc", "uts", "cgroup", "user"])
     {
-        *slot = namespace_inode(pid, name)?;
+        *slot = namespace_inode(pid, name).with_context(|| format!("own namespace {name}"))?;
     }
-    let status = fs::read_to_string("/proc/self/status")?;
+    let status = fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
     let value = |key: &str| {
         status.lines().find_map(|l| l.strip_prefix(key)).map(str::trim).unwrap_or_default().to_owned()
     };
     Ok(Truth {
         ppid: value("PPid:").parse().unwrap_or(0),
         namespaces,
-        root_ino: fs::metadata("/proc/self/root/")?.ino(),
-        exe_ino: fs::metadata("/proc/self/exe")?.ino(),
+        root_ino: fs::metadata("/proc/self/root/").context("own root directory")?.ino(),
+        exe_ino: fs::metadata("/proc/self/exe").context("own executable")?.ino(),
         cap_effective: u64::from_str_radix(&value("CapEff:"), 16).unwrap_or(0),
         cgroup_v2: layout.is_v2(),
     })

@@ -11,6 +11,7 @@ use monitor_common::policy::{Config, SelfTest};
 
 use super::btf::{Btf, BtfError};
 use super::control::Control;
+use super::log::KernelLog;
 use super::offsets;
 use super::probes::{Attach, Level, Probe, Rung, SENSORS, Sensor};
 use super::rings::Rings;
@@ -346,6 +347,11 @@ impl Loaded {
         let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
         program.unload().map_err(explain)?;
         if found.done == 1 { Ok(found) } else { Err("the program did not run".into()) }
+    }
+
+    /// The kernel side's log lines, if the object was built with them.
+    pub fn kernel_log(&mut self) -> Option<KernelLog> {
+        KernelLog::take(&mut self.bpf)
     }
 
     /// Statistics of every loaded program, by name; run counts need `kernel.bpf_stats_enabled`.

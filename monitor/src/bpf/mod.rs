@@ -4,6 +4,7 @@
 pub mod btf;
 mod control;
 mod loader;
+mod log;
 pub mod offsets;
 pub mod probes;
 mod rings;
@@ -12,5 +13,6 @@ mod tracefs;
 
 pub use control::Control;
 pub use loader::{LoadError, Loaded, LoaderOptions, MaxRung, ProgramStats, SensorState, load};
+pub use log::KernelLog;
 pub use rings::Rings;
 pub use selftest::{SelfTestError, Truth, verify};
