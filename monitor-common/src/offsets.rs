@@ -43,7 +43,7 @@ kernel_fields! {
     TaskRealParent: required "task_struct"."real_parent";
     TaskGroupLeader: required "task_struct"."group_leader";
     TaskStartBoottime: required "task_struct"."start_boottime";
-    TaskCred: required "task_struct"."cred";
+    TaskCred: required "task_struct"."real_cred";
     TaskMm: required "task_struct"."mm";
     TaskFs: required "task_struct"."fs";
     TaskFiles: required "task_struct"."files";

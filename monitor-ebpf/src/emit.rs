@@ -258,6 +258,30 @@ impl<T: 'static, const N: usize> Out<T, N> {
         self.close(place, size, flags | cut);
     }
 
+    /// Adds a path of a unix address: it ends at a NUL, or after `len` bytes, of which `MAX` are the most.
+    #[inline(always)]
+    pub(crate) fn address_path<const MAX: usize>(&mut self, from: u64, len: u64, user: bool, flags: u16) {
+        let Some(place) = self.open(MAX + 1) else { return };
+        let mut size = opaque(len as usize);
+        if size > MAX {
+            size = MAX;
+        }
+        // SAFETY: `open` left MAX + 1 bytes behind the prefix; the helpers check the source and end with a NUL.
+        let got = unsafe {
+            let to = place.add(STRING_PREFIX).cast();
+            if user {
+                bpf_probe_read_user_str(to, size as u32 + 1, from as *const _)
+            } else {
+                bpf_probe_read_kernel_str(to, size as u32 + 1, from as *const _)
+            }
+        };
+        let mut text = if got > 0 { opaque(got as usize - 1) } else { 0 };
+        if text > MAX {
+            text = MAX;
+        }
+        self.close(place, text, flags);
+    }
+
     /// Adds bytes from kernel memory of which there are `len`, at most `MAX`.
     #[inline(always)]
     pub(crate) fn kernel_bytes<const MAX: usize>(&mut self, from: u64, len: u64) {

@@ -38,7 +38,7 @@ impl Subject {
             pid: (ids >> 32) as u32,
             tid: ids as u32,
             container: 0,
-            cgroup: cgroup::of_task(task),
+            cgroup: cgroup::of_current(task),
             runtime: false,
         }
     }
@@ -59,11 +59,11 @@ impl Subject {
                 pid,
                 tid,
                 container: entry.container,
-                cgroup: cgroup::of_task(task),
+                cgroup: cgroup::of_current(task),
                 runtime: entry.flags & task_flags::RUNTIME != 0,
             });
         }
-        let cgroup = cgroup::of_task(task);
+        let cgroup = cgroup::of_current(task);
         if cgroup == config.root_cgroup {
             return None;
         }

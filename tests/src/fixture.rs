@@ -25,8 +25,6 @@ pub struct Fixture {
     /// A process of the host that containers may look at.
     process: Service,
     _sockets: Vec<UnixListener>,
-    /// Mount points, which cannot be removed as they are.
-    bound: Vec<PathBuf>,
     /// The socket that the daemon is told to be a control socket.
     pub control_socket: PathBuf,
 }
@@ -54,20 +52,17 @@ impl Fixture {
 
         let namespaces = work.join("ns");
         fs::create_dir_all(&namespaces)?;
-        let mut bound = Vec::new();
         for kind in BOUND {
             let file = namespaces.join(kind);
             fs::write(&file, "")?;
             let source = format!("/proc/{}/ns/{kind}", process.pid());
             rustix::mount::mount_bind(&source, &file).with_context(|| format!("cannot bind {source}"))?;
-            bound.push(file);
         }
 
         // By a path that every view of cgroups has.
         let branch = work.join("cg");
         fs::create_dir_all(&branch)?;
         rustix::mount::mount_bind(cgroups, &branch).context("cannot bind the branch of the cgroup tree")?;
-        bound.push(branch);
 
         let folder = work.join("ctl");
         fs::create_dir_all(&folder)?;
@@ -79,7 +74,7 @@ impl Fixture {
                 .push(UnixListener::bind(&path).with_context(|| format!("cannot bind {}", path.display()))?);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
         }
-        Ok(Self { process, _sockets: sockets, bound, control_socket: folder.join(CONTROL) })
+        Ok(Self { process, _sockets: sockets, control_socket: folder.join(CONTROL) })
     }
 
     /// Process id of the host process.
@@ -88,31 +83,52 @@ impl Fixture {
     }
 }
 
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        for file in &self.bound {
-            let _ = rustix::mount::unmount(file, rustix::mount::UnmountFlags::DETACH);
+/// The folder for everything, with an end to all mounts below it before it is removed.
+#[derive(Debug)]
+pub struct Folder(Option<tempfile::TempDir>, PathBuf);
+
+impl Folder {
+    /// Makes it, below `asked` or where temporary files are.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make(asked: Option<&Path>) -> anyhow::Result<Self> {
+        let prefix = format!("run-{}-", std::process::id());
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix).rand_bytes(3);
+        let folder = match asked {
+            Some(at) => {
+                fs::create_dir_all(at).with_context(|| format!("cannot make {}", at.display()))?;
+                builder.tempdir_in(fs::canonicalize(at)?)
+            }
+            None => builder.tempdir(),
         }
+        .context("cannot make a folder for the run")?;
+        // A container's user has to get through to what is mounted from here.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        let path = folder.path().to_owned();
+        Ok(Self(Some(folder), path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.1
     }
 }
 
-/// The folder for everything, in no place that programs of others look at.
-///
-/// # Errors
-/// It cannot be made.
-pub fn work_folder(asked: Option<&Path>) -> anyhow::Result<tempfile::TempDir> {
-    let prefix = format!("run-{}-", std::process::id());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).rand_bytes(3);
-    let folder = match asked {
-        Some(at) => {
-            fs::create_dir_all(at).with_context(|| format!("cannot make {}", at.display()))?;
-            builder.tempdir_in(fs::canonicalize(at)?)
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Engines leave mounts of their own in their storage; all are in our mount namespace.
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let points = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+        let ours: Vec<&Path> = points.filter(|point| point.starts_with(&self.1)).collect();
+        for point in ours.into_iter().rev() {
+            let _ = rustix::mount::unmount(point, rustix::mount::UnmountFlags::DETACH);
         }
-        None => builder.tempdir(),
+        if let Some(folder) = self.0.take()
+            && let Err(error) = folder.close()
+        {
+            crate::tally::say(&format!("note: {} is left: {error}", self.1.display()));
+        }
     }
-    .context("cannot make a folder for the run")?;
-    // A container's user has to get through to what is mounted from here.
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-    Ok(folder)
 }

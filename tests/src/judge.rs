@@ -119,7 +119,7 @@ pub fn lines<'a>(records: impl Iterator<Item = &'a Record>) -> String {
 fn cut(record: &Record) -> String {
     let class = record.class();
     let what = if class == "finding" { record.rule() } else { record.event() };
-    let line = record.line();
+    let line = if class == "finding" || class == "event" { record.brief() } else { record.line() };
     format!("{class} {what} {}", line.chars().take(WIDTH).collect::<String>())
 }
 

@@ -138,6 +138,19 @@ impl Record {
         facts.iter().any(|fact| fact.get("declared").is_some() && fact.get("observed").is_some())
     }
 
+    /// For a person: the line without what is the same in all records of a process.
+    pub fn brief(&self) -> String {
+        let mut value = self.0.clone();
+        if let Some(object) = value.as_object_mut() {
+            for name in ["container", "process", "node", "seq", "type", "first_seen", "last_seen"] {
+                object.remove(name);
+            }
+        }
+        let pid = self.process().map_or(0, |(pid, _)| pid);
+        let container = self.container_id().unwrap_or("-");
+        format!("pid {pid} container {container} {value}")
+    }
+
     /// For a person: the line as it came.
     pub fn line(&self) -> String {
         self.0.to_string()

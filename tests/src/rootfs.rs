@@ -34,6 +34,9 @@ pub fn make(at: &Path, actor: &Path) -> anyhow::Result<PathBuf> {
     fs::write(at.join("etc/passwd"), passwd)?;
     fs::write(at.join("etc/group"), "root:x:0:\nuser:x:1000:\n")?;
     fs::write(at.join("etc/hostname"), "scenario\n")?;
+    // What only root can read.
+    fs::write(at.join("etc/shadow"), "root:*:::::::\n")?;
+    fs::set_permissions(at.join("etc/shadow"), fs::Permissions::from_mode(0o600))?;
     for (name, mode) in [("actor", 0o755), ("bin/actor-setuid", 0o4755)] {
         let copy = at.join(name);
         fs::copy(actor, &copy).with_context(|| format!("cannot copy {}", actor.display()))?;

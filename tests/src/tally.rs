@@ -1,5 +1,6 @@
 //! The runner's lines: one for each scenario, and the count at the end.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 /// Passed, failed, skipped.
@@ -9,8 +10,10 @@ pub struct Tally {
     failed: u32,
     skipped: u32,
     silent: bool,
-    /// Why things failed, of a silent one.
-    reasons: Vec<String>,
+    /// What passed, of a silent one.
+    good: BTreeSet<String>,
+    /// What failed and why, of a silent one.
+    bad: BTreeMap<String, String>,
 }
 
 /// Prints a line to standard output.
@@ -22,14 +25,19 @@ pub fn say(line: &str) {
 }
 
 impl Tally {
-    /// One that prints nothing and keeps the reasons of failures.
+    /// One that prints nothing and remembers what it was told.
     pub fn silent() -> Self {
         Self { silent: true, ..Self::default() }
     }
 
-    /// How many failures were for this reason.
-    pub fn failures(&self, reason: &str) -> usize {
-        self.reasons.iter().filter(|why| why.contains(reason)).count()
+    /// True if this passed.
+    pub fn has_passed(&self, name: &str) -> bool {
+        self.good.contains(name)
+    }
+
+    /// True if this failed, for this reason.
+    pub fn has_failed(&self, name: &str, reason: &str) -> bool {
+        self.bad.get(name).is_some_and(|why| why.contains(reason))
     }
 
     fn line(&self, line: &str) {
@@ -42,6 +50,9 @@ impl Tally {
     pub fn pass(&mut self, name: &str) {
         self.passed += 1;
         self.line(&format!("PASS {name}"));
+        if self.silent {
+            self.good.insert(name.to_owned());
+        }
     }
 
     /// `FAIL name: why`.
@@ -49,7 +60,7 @@ impl Tally {
         self.failed += 1;
         self.line(&format!("FAIL {name}: {why}"));
         if self.silent {
-            self.reasons.push(why.to_owned());
+            self.bad.insert(name.to_owned(), why.to_owned());
         }
     }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::LoadKind;
 use crate::vm::Layout;
 
 /// Bulkhead's chores.
@@ -23,10 +24,17 @@ pub(crate) enum Verb {
     Build(BuildFlags),
     /// Build, then run the daemon on this host: `cargo xtask run -- --format json`.
     Run(RunFlags),
+    /// Build, start the daemon on this host, and break out of a throwaway container before its eyes, harmlessly.
+    Demo(DemoFlags),
+    /// Measure what Bulkhead costs on this host.
+    Bench(BenchFlags),
     /// All checks and tests; the last line is `N passed, N failed, N skipped`.
     Test(TestFlags),
     /// Boot kernels under QEMU and run the scenarios, or a command, in each.
     Vm(VmFlags),
+    /// What `bench` measures: one load, as a program of its own
+    #[command(hide = true)]
+    Load(LoadFlags),
 }
 
 /// Example: cargo xtask setup --no-vm
@@ -54,6 +62,34 @@ pub(crate) struct RunFlags {
     /// Passed on to `bulkhead run`
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
+}
+
+/// Example: sudo -E env PATH="$PATH" cargo xtask demo
+#[derive(Debug, Default, Args)]
+pub(crate) struct DemoFlags {}
+
+/// Example: sudo -E env PATH="$PATH" cargo xtask bench --json
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchFlags {
+    /// Seconds each load runs in each slice
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub(crate) seconds: f64,
+    /// Pairs of slices with and without Bulkhead, and as many without it on either side; always an even number
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub(crate) pairs: usize,
+    /// Write every raw figure to target/bench too
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Example: cargo xtask load exec --millis 1000
+#[derive(Debug, Args)]
+pub(crate) struct LoadFlags {
+    /// What to do over and over
+    pub(crate) what: LoadKind,
+    /// How long
+    #[arg(long, value_name = "N")]
+    pub(crate) millis: u64,
 }
 
 /// Example: cargo xtask test --fast

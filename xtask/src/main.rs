@@ -5,8 +5,11 @@
     reason = "a command-line program talks to its terminal"
 )]
 
+mod bench;
 mod build;
+mod demo;
 mod flags;
+mod live;
 mod project;
 mod run;
 mod say;
@@ -18,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use flags::{Flags, Verb};
+use flags::{DemoFlags, Flags, Verb};
 use project::Project;
 
 fn main() -> ExitCode {
@@ -32,6 +35,10 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(flags: &Flags) -> anyhow::Result<ExitCode> {
+    // Runs inside containers, where there is no repository.
+    if let Verb::Load(flags) = &flags.verb {
+        return bench::load(flags);
+    }
     let project = Project::open()?;
     match &flags.verb {
         Verb::Setup(flags) => setup::run(&project, flags),
@@ -39,5 +46,8 @@ fn dispatch(flags: &Flags) -> anyhow::Result<ExitCode> {
         Verb::Run(flags) => run::run(&project, flags),
         Verb::Test(flags) => test::run(&project, flags),
         Verb::Vm(flags) => vm::run(&project, flags),
+        Verb::Demo(DemoFlags {}) => demo::run(&project),
+        Verb::Bench(flags) => bench::run(&project, flags),
+        Verb::Load(flags) => bench::load(flags),
     }
 }

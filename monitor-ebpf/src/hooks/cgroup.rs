@@ -4,7 +4,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::counters::Counter;
 use monitor_common::event::{Cgroup, EventKind, cgroup_op};
-use monitor_common::policy::{CgroupEntry, ContainerEntry, TaskEntry, task_flags};
+use monitor_common::policy::{CgroupEntry, ContainerEntry, KEY_V1, TaskEntry, task_flags};
 
 use crate::emit::{Ring, STRING_MAX, reserve};
 use crate::filter::{self, Subject};
@@ -55,7 +55,7 @@ fn try_mkdir(cgrp: Ptr, path: u64) -> Option<()> {
     report(
         &actor(),
         Cgroup {
-            id,
+            id: id & !KEY_V1,
             dst_container: container,
             op: cgroup_op::MKDIR,
             hierarchy: cgroup::hierarchy(cgrp),
@@ -86,7 +86,7 @@ fn try_rmdir(cgrp: Ptr, path: u64) -> Option<()> {
     report(
         &actor(),
         Cgroup {
-            id,
+            id: id & !KEY_V1,
             dst_container: container,
             op: cgroup_op::RMDIR,
             hierarchy: cgroup::hierarchy(cgrp),
@@ -111,7 +111,7 @@ fn try_attach(dst: Ptr, path: u64, task: Task) -> Option<()> {
     let tid = task.tid();
     let mut dst_container = filter::container_of(id).unwrap_or(0);
     let mut record = Cgroup {
-        id,
+        id: id & !KEY_V1,
         op: cgroup_op::ATTACH,
         task_pid: task.tgid(),
         task_tid: tid,
@@ -166,7 +166,7 @@ pub(crate) fn report_born(parent: &Subject, child: Task, cgroup: u64, entry: &mu
         dst_container = settle(entry, cgroup, dst_container);
     }
     let record = Cgroup {
-        id: cgroup,
+        id: cgroup & !KEY_V1,
         dst_container,
         task_container,
         op: cgroup_op::BORN,

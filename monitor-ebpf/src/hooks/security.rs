@@ -110,10 +110,14 @@ fn submit(subject: &Subject, kind: EventKind, record: Socket, name: (u64, u64), 
     let ring = if record.family == u32::from(AF_UNIX) { Ring::Critical } else { Ring::Bulk };
     let Some(mut out) = reserve::<Socket, TAIL>(ring) else { return };
     out.body(record);
-    match (name.0, memory) {
-        (0, _) => out.empty(),
-        (at, Memory::User) => out.user_bytes::<{ SUN_PATH as usize }>(at, name.1, RACED),
-        (at, Memory::Kernel) => out.kernel_bytes::<{ SUN_PATH as usize }>(at, name.1),
+    const MAX: usize = SUN_PATH as usize;
+    let user = memory == Memory::User;
+    let raced = if user { RACED } else { 0 };
+    match name.0 {
+        0 => out.empty(),
+        at if record.is_abstract == 0 => out.address_path::<MAX>(at, name.1, user, raced),
+        at if user => out.user_bytes::<MAX>(at, name.1, raced),
+        at => out.kernel_bytes::<MAX>(at, name.1),
     }
     out.submit(kind, subject, 0);
 }

@@ -91,6 +91,8 @@ impl Task {
         (self.0.read::<u64>(F::TaskAtomicFlags) & 1) as u32
     }
 
+    /// The objective credentials: the subjective ones are replaced for a while by file systems (overlayfs opens
+    /// with the mounter's) and by io_uring, which is no change of the task.
     #[inline(always)]
     pub(crate) fn cred_ptr(self) -> Ptr {
         self.0.follow(F::TaskCred)

@@ -16,6 +16,7 @@ use crate::diag::{Diagnostic, Exit};
 /// Everything that keeps it from finding out.
 pub fn doctor(args: &DoctorArgs) -> Result<Exit, Diagnostic> {
     start::require_privileges()?;
+    start::raise_memlock();
     let host = Host::read()?;
     let object = read_object(args.object.as_deref())?;
     let options =

@@ -17,7 +17,7 @@ pub use doctor::doctor;
 use crate::bpf::{self, Loaded, LoaderOptions};
 use crate::cli::{RunArgs, find_rule};
 use crate::container::{HostPaths, Registry, Resolver, Scanned};
-use crate::detect::{ControlSocket, DetectConfig, Detector};
+use crate::detect::{ControlSocket, DetectConfig, Detector, RULES};
 use crate::diag::{Code, Diagnostic, Exit};
 use crate::output::Status;
 use crate::pipeline::Pipeline;
@@ -50,9 +50,13 @@ const CONTROL_SOCKETS: &[&str] = &[
 /// Everything that keeps it from starting.
 pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     for id in &args.disabled_rules {
-        find_rule(id)?;
+        // An invariant stands for every rule that checks it.
+        if !RULES.iter().any(|rule| rule.invariant == Some(id)) {
+            find_rule(id)?;
+        }
     }
     start::require_privileges()?;
+    start::raise_memlock();
     let signals = sinks::Signals::block()?;
     let host = Host::read()?;
     let mut sinks = sinks::Sinks::open(args, host.boot_to_epoch_ns)?;

@@ -37,6 +37,13 @@ pub(super) fn require_privileges() -> Result<(), Diagnostic> {
     Err(Diagnostic::new(Code::NotPrivileged).note(format!("missing: {}", missing.join(", "))))
 }
 
+/// Raises the limit on locked memory, which kernels before 5.11 count maps against. It may not be possible and
+/// may not be needed: it is only spoken of when a map is refused.
+pub(super) fn raise_memlock() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+}
+
 /// Facts of this host.
 pub(super) struct Host {
     pub(super) layout: Layout,
@@ -183,20 +190,20 @@ pub(super) fn max_rung(choice: RungChoice) -> MaxRung {
 
 /// Explains why the kernel side could not be started.
 pub(super) fn explain(error: &LoadError) -> Diagnostic {
+    // The file is there only where securityfs is mounted and the module is built in.
+    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
     let code = match error {
         LoadError::NoObject => Code::ObjectMissing,
         LoadError::NoBtf(_) | LoadError::BadBtf(_) => Code::NoBtf,
         LoadError::MissingFields(_) => Code::MissingField,
-        LoadError::Refused(text) if text.contains("memlock") => Code::MemlockLimit,
+        // In this mode the helpers that read kernel memory do not exist, so the verifier answers EINVAL.
+        _ if lockdown.contains("[confidentiality]") => Code::BpfRefused,
         LoadError::Refused(_) => refused(),
         LoadError::Object(_) => Code::KernelTooOld,
         LoadError::Required { .. } => Code::NoRung,
     };
-    let mut diagnostic = Diagnostic::new(code).note(error.to_string());
-    if let Ok(lockdown) = fs::read_to_string("/sys/kernel/security/lockdown") {
-        diagnostic = diagnostic.note(format!("lockdown: {}", lockdown.trim()));
-    }
-    diagnostic
+    let diagnostic = Diagnostic::new(code).note(error.to_string());
+    if lockdown.is_empty() { diagnostic } else { diagnostic.note(format!("lockdown: {}", lockdown.trim())) }
 }
 
 /// Before 5.11, a map beyond RLIMIT_MEMLOCK is refused with EPERM as well.

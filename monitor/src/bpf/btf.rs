@@ -31,6 +31,9 @@ const KIND_ENUM: u32 = 6;
 const KIND_FUNC: u32 = 12;
 /// Anonymous members nest a few levels in the kernel; more is an attack on the reader.
 const DEPTH_MAX: u32 = 16;
+/// Members looked at for one name: a kernel's largest struct has a few hundred, and members that nest in each
+/// other would otherwise be looked at exponentially often.
+const VISITS_MAX: u32 = 1 << 16;
 /// Typedefs and qualifiers in a row.
 const MODIFIERS_MAX: u32 = 32;
 
@@ -165,7 +168,7 @@ impl Btf {
     }
 
     /// Bit offset and type of a member, also inside anonymous structs and unions. `Err(())` for a bit field.
-    fn member(&self, id: u32, name: &[u8], depth: u32) -> Option<Result<(u64, u32), ()>> {
+    fn member(&self, id: u32, name: &[u8], depth: u32, visits: &mut u32) -> Option<Result<(u64, u32), ()>> {
         if depth > DEPTH_MAX {
             return None;
         }
@@ -174,6 +177,7 @@ impl Btf {
             return None;
         }
         for (member_name, member_type, raw) in self.members(ty) {
+            *visits = visits.checked_sub(1)?;
             let (bits, width) = if ty.kind_flag { (raw & 0x00ff_ffff, raw >> 24) } else { (raw, 0) };
             if self.string(member_name) == name {
                 return Some(if width == 0 && bits % 8 == 0 {
@@ -183,7 +187,7 @@ impl Btf {
                 });
             }
             if self.string(member_name).is_empty()
-                && let Some(found) = self.member(member_type, name, depth + 1)
+                && let Some(found) = self.member(member_type, name, depth + 1, visits)
             {
                 return Some(found.map(|(inner, ty)| (u64::from(bits) + inner, ty)));
             }
@@ -220,7 +224,8 @@ impl Btf {
     fn walk(&self, mut id: u32, path: &str) -> Option<Result<u64, ()>> {
         let mut bits = 0u64;
         for part in path.split('.') {
-            match self.member(id, part.as_bytes(), 0)? {
+            let mut visits = VISITS_MAX;
+            match self.member(id, part.as_bytes(), 0, &mut visits)? {
                 Ok((offset, ty)) => {
                     bits = bits.checked_add(offset)?;
                     id = ty;

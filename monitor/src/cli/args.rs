@@ -32,7 +32,10 @@ pub enum Verb {
     /// Show what is checked
     Rules(RulesArgs),
     /// What the daemon starts to prove its sensors
-    #[command(hide = true, after_help = "Example:\n  (started by the daemon itself)")]
+    #[command(
+        hide = true,
+        after_help = "Example:\n  bulkhead canary /sys/fs/cgroup"
+    )]
     Canary {
         /// Mount of the cgroup hierarchy that tells containers apart
         cgroups: PathBuf,

@@ -9,6 +9,9 @@ use super::memory::{MNT, Memory};
 use super::rules::Rule;
 use super::types::{Outcome, Severity, Value};
 
+/// The kernel side found other credentials than it last saw, and no watched call between: a 32-bit call, or a
+/// write to kernel memory.
+const UNSEEN: u32 = 0;
 const SETUID: u32 = Call::Setuid as u32;
 const SETREUID: u32 = Call::Setreuid as u32;
 const SETRESUID: u32 = Call::Setresuid as u32;
@@ -16,6 +19,7 @@ const SETFSUID: u32 = Call::Setfsuid as u32;
 
 pub(super) fn check(cx: &Context<'_>, c: &Cred, memory: &Memory, sink: &mut Sink<'_>) {
     let call = match c.op {
+        UNSEEN => "none that was seen",
         SETUID => "setuid",
         SETREUID => "setreuid",
         SETRESUID => "setresuid",
@@ -31,7 +35,7 @@ pub(super) fn check(cx: &Context<'_>, c: &Cred, memory: &Memory, sink: &mut Sink
     let rose = c.new_euid == root || c.new_fsuid == root;
     let outcome = if rose && (c.ret >= 0 || c.op == SETFSUID) {
         Outcome::Succeeded
-    } else if c.wanted == 0 && !rose && (c.ret < 0 || c.op == SETFSUID) {
+    } else if c.wanted == 0 && !rose && c.op != UNSEEN && (c.ret < 0 || c.op == SETFSUID) {
         // setfsuid(2) answers with the old id, whether it did something or not.
         Outcome::Denied
     } else {

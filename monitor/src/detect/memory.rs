@@ -215,6 +215,20 @@ impl Memory {
         }
     }
 
+    /// Remembers a namespace that the kernel has just made for the container. Inodes are used again: whoever had
+    /// this one before is gone, even if its end was not seen.
+    pub(super) fn claim(&mut self, key: ContainerKey, inode: u32) {
+        if self.host.contains(inode) {
+            return;
+        }
+        for (_, traces) in self.containers.iter_mut().filter(|(other, _)| **other != key) {
+            traces.base.0.iter_mut().filter(|i| **i == inode).for_each(|i| *i = 0);
+            traces.made.remove(inode);
+            traces.granted.remove(inode);
+        }
+        self.traces_mut(key).made.add(inode);
+    }
+
     pub(super) fn note_granted(&mut self, key: ContainerKey, inode: u32) {
         self.traces_mut(key).granted.add(inode);
     }

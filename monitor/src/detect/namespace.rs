@@ -113,16 +113,23 @@ fn check_new(cx: &Context<'_>, n: &Namespace, memory: &mut Memory, sink: &mut Si
     let mut flags = n.flags & ALL_FLAGS;
     if n.ret >= 0 {
         let seen = NsSet::of_record(n);
+        // A clone's record comes without flags: what differs from the parent is new.
         let untold = flags == 0 && n.op == CLONE;
+        let before = cx.process.and_then(|p| p.state.as_ref()).map(NsSet::of_state);
         for (kind, inode) in seen.0.into_iter().enumerate() {
             let flag = KINDS[kind].1;
             // A time namespace made by unshare(2) is entered by the next child only.
             let expected = flags & flag != 0 || untold || (n.op == CLONE && kind == TIME);
-            if expected && cx.base_ns.0[kind] != 0 && memory.is_foreign(key, &cx.base_ns, inode) {
+            let fresh =
+                before.is_some_and(|b| inode != 0 && b.0[kind] != 0 && inode != b.0[kind] && expected);
+            if fresh {
+                memory.claim(key, inode);
+            } else if expected && cx.base_ns.0[kind] != 0 && memory.is_foreign(key, &cx.base_ns, inode) {
                 memory.note_made(key, &cx.base_ns, inode);
-                if untold {
-                    flags |= if memory.was_made_by(key, inode) { flag } else { 0 };
-                }
+            }
+            let is_new = before.map_or(inode != cx.base_ns.0[kind], |_| fresh);
+            if untold && is_new && memory.was_made_by(key, inode) {
+                flags |= flag;
             }
         }
     }

@@ -28,7 +28,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch_bytes: 64 << 10, total_bytes: 8 << 20, batches: 1024 }
+        Self { batch_bytes: 64 << 10, total_bytes: 8 << 20, batches: 16 << 10 }
     }
 }
 

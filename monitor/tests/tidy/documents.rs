@@ -9,6 +9,7 @@ const HOSTS: &[&str] = &[
     "semver.org",
     "attack.mitre.org",
     "rustup.rs",
+    "doi.org",
 ];
 
 /// Folders of one machine, and hosts that a reader elsewhere cannot reach.

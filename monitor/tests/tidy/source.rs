@@ -92,13 +92,13 @@ pub(crate) fn lengths(files: &[(&str, usize)], list: &str) -> Vec<String> {
             None if *length <= LINES_MAX => {}
             Some(was) if *length == was && *length > LINES_MAX => {}
             None => {
-                complaints.push(format!("{path}: {length} lines, more than {LINES_MAX}: split it by topic"))
+                complaints.push(format!("{path}: {length} lines, more than {LINES_MAX}: split it by topic"));
             }
             Some(was) if *length > was => {
-                complaints.push(format!("{path}: grew from {was} to {length} lines"))
+                complaints.push(format!("{path}: grew from {was} to {length} lines"));
             }
             Some(_) if *length <= LINES_MAX => {
-                complaints.push(format!("{path}: short now, take it off the list"))
+                complaints.push(format!("{path}: short now, take it off the list"));
             }
             Some(_) => complaints.push(format!("{path}: shrunk, write {length} into the list")),
         }

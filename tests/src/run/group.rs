@@ -23,6 +23,11 @@ fn unique() -> String {
     format!("{:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// A scenario's name in results.
+pub(super) fn label(name: &str, kind: Kind, rung: Rung) -> String {
+    format!("{name}[{}/{}]", kind.name(), rung.name())
+}
+
 pub(super) struct Group<'a> {
     pub(super) stage: &'a Stage,
     pub(super) kind: Kind,
@@ -43,7 +48,7 @@ struct Live {
 
 impl Group<'_> {
     fn label(&self, name: &str) -> String {
-        format!("{name}[{}/{}]", self.kind.name(), self.rung.name())
+        label(name, self.kind, self.rung)
     }
 
     pub(super) fn run(&mut self, scenarios: &[&Scenario]) -> anyhow::Result<()> {
@@ -200,8 +205,9 @@ impl Group<'_> {
     fn end(&mut self, live: Live) -> anyhow::Result<()> {
         let Live { container, session, .. } = live;
         let known = self.identity(&container);
-        self.runtime.stop(&container)?;
+        // A runtime may leave a cgroup that still holds a process of the host's namespace.
         drop(session);
+        self.runtime.stop(&container)?;
         known?;
         let Some(store) = self.store else { return Ok(()) };
         let is_end = |r: &Record| {

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 
 use crate::cgroups::Branch;
 use crate::daemon::{Daemon, Plan, Started};
-use crate::fixture::{self, Fixture};
+use crate::fixture::{Fixture, Folder};
 use crate::flags::Flags;
 use crate::host::{Host, HostMounts};
 use crate::judge;
@@ -54,7 +54,7 @@ struct Stage {
     env: Rc<Env>,
     mounts: Arc<HostMounts>,
     work: PathBuf,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 /// Runs what the flags say; true if nothing failed.
@@ -73,7 +73,7 @@ pub fn run(flags: Flags) -> anyhow::Result<bool> {
     let mounts = Arc::new(HostMounts::leave()?);
     let host = Host::read(flags.layout)?;
     let limits = Limits::of(flags.in_vm);
-    let folder = fixture::work_folder(flags.work.as_deref())?;
+    let folder = Folder::make(flags.work.as_deref())?;
     let work = folder.path().to_owned();
     let actor = match &flags.actor {
         Some(actor) => actor.clone(),

@@ -35,7 +35,7 @@ pub(super) struct Containerd {
 impl Containerd {
     pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Self> {
         let folder = env.work.join("containerd");
-        fs::create_dir_all(&folder)?;
+        fs::create_dir_all(folder.join("fifo"))?;
         let configuration = CONFIGURATION.replace("@FOLDER@", &folder.display().to_string());
         fs::write(folder.join("config.toml"), configuration)?;
         let leftovers = Leftovers::note(&["/run/containerd", "/run/runc", "/run/netns"]);
@@ -57,7 +57,13 @@ impl Containerd {
 
     fn run(&mut self, spec: &Spec<'_>, how: &[&str]) -> anyhow::Result<(Container, String)> {
         let mut command = self.command();
-        command.arg("run").args(how).arg("--runc-binary").arg(&self.runc);
+        command
+            .args(["run", "--allow-new-privs"])
+            .args(how)
+            .arg("--fifo-dir")
+            .arg(self.folder.join("fifo"))
+            .arg("--runc-binary")
+            .arg(&self.runc);
         let cgroup = format!("/{}/{}", self.env.branch.name, spec.name);
         if spec.setup.user == 0 {
             self.describe(&mut command, spec, &cgroup);
@@ -114,7 +120,8 @@ impl Runtime for Containerd {
     fn exec(&mut self, container: &Container, argv: &[String]) -> anyhow::Result<Command> {
         self.execs += 1;
         let mut command = self.command();
-        command.args(["tasks", "exec", "--exec-id", &format!("exec-{}", self.execs), &container.id]);
+        command.args(["tasks", "exec", "--fifo-dir"]).arg(self.folder.join("fifo"));
+        command.args(["--exec-id", &format!("exec-{}", self.execs), &container.id]);
         command.args(argv);
         Ok(command)
     }

@@ -23,6 +23,8 @@ pub(crate) struct Guest<'a> {
     pub(crate) initramfs: &'a Path,
     /// Added to the kernel's command line.
     pub(crate) append: &'a str,
+    /// How many CPUs it gets.
+    pub(crate) cpus: u8,
     /// The kernel's console, kept for when a boot fails.
     pub(crate) console: &'a Path,
     pub(crate) limit: Duration,
@@ -77,7 +79,8 @@ impl Guest<'_> {
         // setpriv becomes QEMU, which then ends with xtask, however that ends.
         let mut qemu = Command::new("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
-            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"])
+            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "2048"])
+            .args(["-smp", &self.cpus.to_string()])
             .args(["-display", "none", "-monitor", "none", "-nodefaults", "-no-reboot"])
             .arg("-serial")
             .arg(format!("file:{}", self.console.display()))
@@ -158,6 +161,7 @@ mod tests {
             vmlinuz: Path::new("/"),
             initramfs: Path::new("/"),
             append: "",
+            cpus: 1,
             console: Path::new("/dev/null"),
             limit: Duration::from_millis(50),
         };

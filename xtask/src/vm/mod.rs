@@ -23,6 +23,7 @@ use guest::{Ending, Guest};
 use initramfs::Payload;
 use kernels::Kernel;
 pub(crate) use kernels::Layout;
+pub(crate) use payload::linked_statically;
 
 /// Seconds one guest may take in the verb `test`.
 const LIMIT: u64 = 600;
@@ -133,6 +134,7 @@ impl<'a> Matrix<'a> {
             vmlinuz: &image.vmlinuz,
             initramfs: &initramfs,
             append: &format!("{} {}", kernel.append, self.flags.append),
+            cpus: kernel.cpus,
             console: &console,
             limit: Duration::from_secs(self.flags.timeout),
         };

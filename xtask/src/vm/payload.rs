@@ -1,5 +1,7 @@
 //! What the matrix runs in a guest: the daemon, the scenario runner and its actor, linked statically, because the
-//! guest has no libraries of its own.
+//! guest has no libraries of its own; no more has the demo's container.
+
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 
@@ -19,6 +21,13 @@ const PROGRAMS: [&str; 3] = ["bulkhead", "scenarios", "actor"];
 pub(crate) fn build(project: &Project) -> anyhow::Result<Vec<GuestFile>> {
     build::object(project, &setup::ebpf(project)?)?;
     say::step("building the daemon and the scenarios, static, for the guests");
+    let built = linked_statically(project, &PROGRAMS)?;
+    let guest = |(host, program): (PathBuf, &str)| GuestFile { host, guest: format!("/bin/{program}") };
+    Ok(built.into_iter().zip(PROGRAMS).map(guest).collect())
+}
+
+/// Builds programs of the workspace that run where there are no libraries; gives their paths in the same order.
+pub(crate) fn linked_statically(project: &Project, programs: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
     let folder = project.target.join("vm/build");
     let cmd = project
         .cargo()
@@ -26,19 +35,19 @@ pub(crate) fn build(project: &Project) -> anyhow::Result<Vec<GuestFile>> {
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
         .args(["build", "--release", "--target", TRIPLE, "--target-dir"])
         .arg(&folder);
-    let cmd = PROGRAMS.iter().fold(cmd, |cmd, program| cmd.args(["--bin", *program]));
-    cmd.run().context("the programs for the guests do not build")?;
+    let cmd = programs.iter().fold(cmd, |cmd, program| cmd.args(["--bin", *program]));
+    cmd.run().with_context(|| format!("{} cannot be built, linked statically", programs.join(", ")))?;
     let built = folder.join(TRIPLE).join("release");
     let stripped = folder.join("stripped");
     std::fs::create_dir_all(&stripped).with_context(|| format!("cannot create {}", stripped.display()))?;
-    let mut files = Vec::new();
-    for program in PROGRAMS {
+    let mut paths = Vec::new();
+    for program in programs {
         let slim = stripped.join(program);
         // Debug sections would make every boot seconds longer.
         project.cmd("objcopy").arg("--strip-debug").arg(built.join(program)).arg(&slim).run()?;
-        files.push(GuestFile { host: slim, guest: format!("/bin/{program}") });
+        paths.push(slim);
     }
-    Ok(files)
+    Ok(paths)
 }
 
 /// The guest's command.

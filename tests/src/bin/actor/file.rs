@@ -12,8 +12,9 @@ use crate::{Usage, Words};
 fn plant(target: &str, after: u64) -> io::Result<()> {
     std::fs::copy("/proc/self/exe", target)?;
     chown(target, Some(0), Some(0))?;
-    // File times are compared in whole seconds: the file is to be younger than the container.
-    let later = SystemTime::UNIX_EPOCH + Duration::from_secs(after + 1);
+    // File times are compared in whole seconds, and taken from a clock that ticks: the file is to be younger than
+    // the container.
+    let later = SystemTime::UNIX_EPOCH + Duration::from_millis((after + 1) * 1000 + 50);
     if let Ok(left) = later.duration_since(SystemTime::now()) {
         std::thread::sleep(left);
     }
