@@ -74,7 +74,7 @@ pub(crate) struct BenchFlags {
     /// Seconds each load runs in each slice
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     pub(crate) seconds: f64,
-    /// Pairs of slices with and without Bulkhead, and as many without it on either side; always an even number
+    /// Quiet pairs of slices with and without Bulkhead, and as many without it on either side
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub(crate) pairs: usize,
     /// Write every raw figure to target/bench too

@@ -1,7 +1,7 @@
 //! Paired slices: the same loads with and without Bulkhead, in the order A B B A, and again without it on either
 //! side, which shows the machine's own noise.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::bench::machine::{Clocks, Disturbance};
 use crate::bench::rig::{Place, Rig};
 use crate::bench::stats::{self, Ratio};
 use crate::live::daemon::{Daemon, Output};
+use crate::live::stop;
 use crate::say;
 
 /// What runs in each slice.
@@ -21,6 +22,11 @@ pub(crate) const LOADS: [(Place, LoadKind); 4] = [
 ];
 /// A slice with more is dropped with its pair, in percent.
 const STEAL: f64 = 1.0;
+/// Disturbed pairs are measured again, until there are this many times as many pairs as asked for.
+const TRIES: usize = 2;
+/// How long another Bulkhead is waited for, and how often it is looked for.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// One load in one slice.
 #[derive(Debug, Clone, Copy)]
@@ -50,11 +56,17 @@ pub(crate) struct Verdict {
     pub(crate) dropped: usize,
 }
 
-/// Measures pairs of slices, two at a time; without `bulkhead`, both sides are bare.
+/// Measures pairs of slices, two at a time, until there are enough quiet ones, or [`TRIES`] as many in all; without
+/// `bulkhead`, both sides are bare.
 pub(crate) fn measure(rig: &Rig, pairs: usize, time: Duration, bulkhead: bool) -> anyhow::Result<Vec<Pair>> {
     let mut done = Vec::new();
-    while done.len() < pairs {
-        say::note(format!("{} of {pairs} pairs", done.len()));
+    loop {
+        let quiet = done.iter().filter(|pair: &&Pair| pair.is_quiet()).count();
+        if quiet >= pairs || done.len() >= TRIES * pairs {
+            return Ok(done);
+        }
+        say::note(format!("{quiet} quiet pairs of {pairs}, {} in all", done.len()));
+        wait_for_others(rig)?;
         let first = slice(rig, None, time)?;
         let daemon = if bulkhead { Some(rig.daemon(Output::Nowhere, &[])?) } else { None };
         let (second, third) = (slice(rig, daemon.as_ref(), time)?, slice(rig, daemon.as_ref(), time)?);
@@ -65,7 +77,27 @@ pub(crate) fn measure(rig: &Rig, pairs: usize, time: Duration, bulkhead: bool) -
         done.push(Pair { base: first, with: second });
         done.push(Pair { base: last, with: third });
     }
-    Ok(done)
+}
+
+/// Another Bulkhead on the machine, somebody's test, would make the base no base.
+fn wait_for_others(rig: &Rig) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut said = false;
+    while rig.is_shared(None)? && Instant::now() < deadline {
+        if !said {
+            say::note(format!("another Bulkhead is attached: waiting up to {} s", PATIENCE.as_secs()));
+            said = true;
+        }
+        stop::pass(LOOK)?;
+    }
+    Ok(())
+}
+
+impl Pair {
+    /// True if none of its samples is left out.
+    fn is_quiet(&self) -> bool {
+        self.base.iter().chain(&self.with).all(is_quiet)
+    }
 }
 
 fn slice(rig: &Rig, daemon: Option<&Daemon>, time: Duration) -> anyhow::Result<Vec<Sample>> {
@@ -156,6 +188,7 @@ mod tests {
         let verdict = verdict(&pairs, 0).expect("one pair is left");
         assert_eq!((verdict.dropped, verdict.wall, verdict.cpu), (2, (100.0, 110.0), (50.0, 55.0)));
         assert!((verdict.wall_ratio.median - 1.1).abs() < 1e-9);
+        assert!(pairs[0].is_quiet() && !pairs[1].is_quiet() && !pairs[2].is_quiet());
         assert!(super::verdict(&pairs[1..], 0).is_none());
         assert!(super::verdict(&pairs, 1).is_none());
     }

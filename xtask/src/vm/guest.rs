@@ -37,7 +37,7 @@ pub(crate) enum Ending {
     Exit(i32),
     /// The init script was never reached; worth one more try, emulated SMP boots hang now and then.
     BootHang,
-    /// The kernel or QEMU died after the boot.
+    /// The kernel or QEMU died after the boot; worth one more try, see [`Guest::run`].
     Died,
     /// The command took longer than allowed.
     Timeout,
@@ -50,13 +50,17 @@ pub(crate) struct Outcome {
 }
 
 impl Guest<'_> {
-    /// Boots and listens; a hang before the init script is tried once more, and said so.
+    /// Boots and listens. What emulation is known to break now and then is tried once more, and said so: a
+    /// hang before the init script, and a guest kernel that dies while code is patched under two CPUs. A daemon
+    /// that really kills a kernel does so twice.
     pub(crate) fn run(&self) -> anyhow::Result<Outcome> {
         let first = self.boot()?;
-        if first.ending != Ending::BootHang {
-            return Ok(first);
-        }
-        say::step(format!("{}: the kernel did not come up; trying once more", self.label));
+        let what = match first.ending {
+            Ending::BootHang => "the kernel did not come up",
+            Ending::Died => "the guest died",
+            Ending::Exit(_) | Ending::Timeout => return Ok(first),
+        };
+        say::step(format!("{}: {what}; trying once more", self.label));
         self.boot()
     }
 

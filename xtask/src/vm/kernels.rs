@@ -21,6 +21,7 @@ pub(crate) struct Kernel {
     meta: String,
     pub(crate) append: String,
     pub(crate) cgroups: Vec<Layout>,
+    pub(crate) rungs: Vec<String>,
     pub(crate) cpus: u8,
     pub(crate) why: String,
 }

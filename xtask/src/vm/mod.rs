@@ -86,7 +86,6 @@ pub(crate) struct Matrix<'a> {
     project: &'a Project,
     flags: VmFlags,
     files: Vec<GuestFile>,
-    command: String,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -105,13 +104,26 @@ impl<'a> Matrix<'a> {
         sweep(&project.target.join("vm/run"));
         let rows = rows(select(project, &flags.kernel)?, &flags);
         let mut files = flags.file.clone();
-        let command = if let Some(command) = &flags.cmd {
-            command.clone()
-        } else {
+        if flags.cmd.is_none() {
             files.extend(payload::build(project)?);
-            payload::command(&flags.scenarios)
-        };
-        Ok(Self { project, flags, files, command, rows })
+        }
+        Ok(Self { project, flags, files, rows })
+    }
+
+    /// What the guest of a row runs: the command that was given, or the scenarios. Each kernel's first layout
+    /// gets all its rungs; in the others only identity differs, which one rung and one runtime show.
+    fn command(&self, row: &Row) -> String {
+        if let Some(command) = &self.flags.cmd {
+            return command.clone();
+        }
+        let mut words = Vec::new();
+        if row.kernel.cgroups.first() == Some(&row.layout) {
+            words.extend(["--rung".to_owned(), row.kernel.rungs.join(",")]);
+        } else {
+            words.extend(["--rung", "trampoline", "--runtime", "runc"].map(str::to_owned));
+        }
+        words.extend(self.flags.scenarios.iter().cloned());
+        payload::command(&words)
     }
 
     /// Boots one row and waits for its end.
@@ -124,7 +136,7 @@ impl<'a> Matrix<'a> {
         let folder = self.project.target.join("vm/run").join(run);
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let initramfs = folder.join("initramfs.gz");
-        let payload = Payload { files: &self.files, command: &self.command, layout: *layout };
+        let payload = Payload { files: &self.files, command: &self.command(row), layout: *layout };
         initramfs::write(self.project, &payload, &initramfs)?;
         let console = self.project.target.join("vm").join(format!("console-{}-{layout}.log", kernel.id));
         let start = Instant::now();
@@ -146,7 +158,7 @@ impl<'a> Matrix<'a> {
             Ending::Exit(0) => None,
             Ending::Exit(status) => Some(format!("ended with status {status}")),
             Ending::BootHang => Some("the kernel did not come up, twice".to_owned()),
-            Ending::Died => Some("the guest died".to_owned()),
+            Ending::Died => Some("the guest died, twice".to_owned()),
             Ending::Timeout => Some(format!("not done within {} s", self.flags.timeout)),
         };
         Ok(Boot { lines: outcome.lines, failure })
