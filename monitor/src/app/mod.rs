@@ -76,6 +76,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     })
     .map_err(|e| start::explain(&e))?;
     selftest(&mut loaded, &host)?;
+    return_memory();
 
     let (mailbox, inbox) = Mailbox::new().map_err(no_resources)?;
     let (ask, questions) = sync_channel(QUESTIONS);
@@ -129,6 +130,16 @@ fn detect_config(args: &RunArgs, host: &Host) -> DetectConfig {
         disabled: args.disabled_rules.iter().cloned().collect(),
         control_sockets,
         host: host.facts,
+    }
+}
+
+/// Gives back what reading the kernel's type information took for a moment: glibc would keep it.
+fn return_memory() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "no safe wrapper")]
+    // SAFETY: `malloc_trim(3)` may be called at any time, and is thread-safe.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

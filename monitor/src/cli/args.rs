@@ -32,10 +32,7 @@ pub enum Verb {
     /// Show what is checked
     Rules(RulesArgs),
     /// What the daemon starts to prove its sensors
-    #[command(
-        hide = true,
-        after_help = "Example:\n  bulkhead canary /sys/fs/cgroup"
-    )]
+    #[command(hide = true, after_help = "Example:\n  bulkhead canary /sys/fs/cgroup")]
     Canary {
         /// Mount of the cgroup hierarchy that tells containers apart
         cgroups: PathBuf,
@@ -155,6 +152,9 @@ pub struct TailArgs {
     /// Only findings of at least this severity (info, notice, warning, critical), and what --kind names
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     pub severity: Option<Severity>,
+    /// Also show what trusted runtimes do while they set containers up and join them
+    #[arg(long)]
+    pub setup: bool,
     /// How records are written
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub format: OutputFormat,

@@ -13,10 +13,11 @@ pub struct Filter {
     containers: Vec<String>,
     kinds: Kinds,
     severity: Option<Severity>,
+    setup: bool,
 }
 
 impl Filter {
-    /// From the flags: patterns of containers, `--kind`, `--severity`.
+    /// From the flags: patterns of containers, `--kind`, `--severity`. What trusted runtimes do is left out.
     ///
     /// # Errors
     /// A kind that does not exist.
@@ -31,12 +32,17 @@ impl Filter {
             (None, None) => Kinds::ALL,
         };
         let kinds = if severity.is_some() { kinds.with(Class::Finding) } else { kinds };
-        Ok(Self { containers: containers.to_vec(), kinds, severity })
+        Ok(Self { containers: containers.to_vec(), kinds, severity, setup: false })
+    }
+
+    /// Also lets pass what trusted runtimes do while they set containers up and join them.
+    pub fn with_setup(self, setup: bool) -> Self {
+        Self { setup, ..self }
     }
 
     /// True if the record is to be shown.
     pub fn passes(&self, record: &Value) -> bool {
-        self.kind(record) && self.container(record)
+        self.kind(record) && self.container(record) && (self.setup || !is_setup(record))
     }
 
     fn kind(&self, record: &Value) -> bool {
@@ -69,6 +75,12 @@ impl Filter {
             _ => names.iter().filter_map(|name| name.as_str()).any(|name| matches(pattern, name)),
         })
     }
+}
+
+/// True for what a trusted runtime does: some fifty mounts and more for each container.
+fn is_setup(record: &Value) -> bool {
+    record["type"] == "event"
+        && record["flags"].as_array().is_some_and(|flags| flags.iter().any(|f| f == "runtime"))
 }
 
 /// The severity of that name; the highest for one that is not known, so that it is shown.
@@ -116,6 +128,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn set_up_is_shown_only_when_asked_for() {
+        let mount = |flags: Value| json!({"type": "event", "event": "mount", "flags": flags});
+        let filter = Filter::new(&[], None, None).unwrap();
+        assert!(filter.passes(&mount(json!([]))));
+        assert!(!filter.passes(&mount(json!(["runtime"]))));
+        assert!(filter.with_setup(true).passes(&mount(json!(["runtime"]))));
+    }
 
     #[test]
     fn patterns() {

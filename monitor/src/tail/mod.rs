@@ -22,7 +22,7 @@ use crate::diag::{Code, Diagnostic, Exit};
 /// # Errors
 /// A filter that cannot be understood, no daemon, a daemon that went away without a word, a failed write.
 pub fn run(args: &TailArgs) -> Result<Exit, Diagnostic> {
-    let filter = Filter::new(&args.containers, args.kind.as_deref(), args.severity)?;
+    let filter = Filter::new(&args.containers, args.kind.as_deref(), args.severity)?.with_setup(args.setup);
     let renderer = match args.format {
         OutputFormat::Json => None,
         OutputFormat::Text => Some(Renderer::new(term::stdout_style(args.color, args.width))),
