@@ -141,8 +141,8 @@ pub(crate) fn fuzz(project: &Project) -> anyhow::Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// The scenarios against real containers on this kernel.
-pub(crate) fn scenarios(project: &Project, filter: Option<&str>) -> anyhow::Result<Verdict> {
+/// The scenarios against real containers on this kernel; `words` go to the runner.
+pub(crate) fn scenarios(project: &Project, words: &[&str]) -> anyhow::Result<Verdict> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Verdict::Skipped("containers and eBPF need root".to_owned()));
     }
@@ -157,7 +157,7 @@ pub(crate) fn scenarios(project: &Project, filter: Option<&str>) -> anyhow::Resu
         .arg(release.join("bulkhead"))
         .arg("--work")
         .arg(project.target.join("scenarios"))
-        .args(filter);
+        .args(words);
     let mut lines = ScenarioLines::default();
     let failure = stream(cmd, |line| {
         lines.take(line);

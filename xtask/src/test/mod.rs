@@ -34,7 +34,11 @@ pub(crate) fn run(project: &Project, flags: &TestFlags) -> anyhow::Result<ExitCo
         tally.check("fuzz targets", || checks::fuzz(project));
     }
     if object {
-        tally.check("scenarios on this host", || checks::scenarios(project, filter));
+        let words: Vec<&str> = filter.into_iter().collect();
+        tally.check("scenarios on this host", || checks::scenarios(project, &words));
+        if filter.is_none() {
+            tally.check("mutations: every rule is needed", || checks::scenarios(project, &["--mutate"]));
+        }
     } else {
         tally.check("scenarios", || Ok(Verdict::Skipped("the eBPF object does not build".to_owned())));
     }
