@@ -147,8 +147,7 @@ impl Pipeline {
     }
 
     /// Takes in a container that was running before the daemon.
-    pub fn scanned(&mut self, time: u64, scanned: Scanned) {
-        let key = scanned.key;
+    pub fn scanned(&mut self, scanned: Scanned) {
         if !self.containers.insert_scanned(scanned.request.clone()) {
             return;
         }
@@ -161,8 +160,6 @@ impl Pipeline {
             self.event(&ev);
         }
         self.bytes = bytes;
-        self.ask(key);
-        self.say(time, key, Said::Entered);
     }
 
     /// Takes in the kernel side's counters, and says what they tell of losses.

@@ -135,7 +135,7 @@ fn take_messages(inbox: &Inbox, pipeline: &mut Pipeline, now: u64) -> Option<&'s
             Wake::Found { update, ancestors } => pipeline.resolved(now, *update, ancestors),
             Wake::Scanned(found) => {
                 for scanned in found {
-                    pipeline.scanned(now, scanned);
+                    pipeline.scanned(scanned);
                 }
             }
             Wake::Counters(counters) => pipeline.counters(now, &counters),

@@ -103,3 +103,36 @@ fn the_canary_is_seen_and_not_said() {
     });
     assert_eq!(found, Vec::<serde_json::Value>::new());
 }
+
+#[test]
+fn a_container_found_running_is_told_once_and_judged_from_then_on() {
+    use crate::container::{ContainerKey, ResolveRequest, Scanned};
+    use crate::process::{Process, ProcessKey};
+
+    let first =
+        Process { key: ProcessKey { pid: 50, started: 5 }, exe: b"/bin/sh".to_vec(), ..Process::default() };
+    let key = ContainerKey(9);
+    let scanned = Scanned {
+        key,
+        cgroup_path: "/c".into(),
+        cgroup_ids: vec![9],
+        tasks: Vec::new(),
+        baseline: State { mnt_ns: 100, user_ns: 1, ..State::default() },
+        first: 0,
+        request: ResolveRequest { key, cgroup_path: "/c".into(), pid: 50, runtime: None },
+        processes: vec![first],
+    };
+    let mount = Mount { op: 1, object: 1, magic: 0x9fa0, ..Mount::default() };
+    let header = Header { time: 20, ..Header::default() };
+    let mount = bytes(EventKind::Mount, &mount, header, &[b"/t", b"p", b"proc"]);
+    let found = lines(|p| {
+        p.scanned(scanned);
+        assert_eq!(p.questions().count(), 1);
+        p.record(&mount);
+    });
+    let told: Vec<_> = found.iter().filter(|l| l["type"] == "container").collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["change"], "entered");
+    let finding = found.iter().find(|l| l["type"] == "finding").unwrap();
+    assert_eq!((&finding["rule"]["id"], &finding["process"]["exe"]), (&"I-7".into(), &"/bin/sh".into()));
+}
