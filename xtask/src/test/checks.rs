@@ -141,7 +141,8 @@ pub(crate) fn fuzz(project: &Project) -> anyhow::Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// The scenarios against real containers on this kernel; `words` go to the runner.
+/// The scenarios against real containers on this kernel; `words` go to the runner. It works in a temporary
+/// folder, because Podman refuses paths of more than 50 characters, and a clone may lie deep.
 pub(crate) fn scenarios(project: &Project, words: &[&str]) -> anyhow::Result<Verdict> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Verdict::Skipped("containers and eBPF need root".to_owned()));
@@ -151,13 +152,8 @@ pub(crate) fn scenarios(project: &Project, words: &[&str]) -> anyhow::Result<Ver
     let cmd = programs.iter().fold(cmd, |cmd, program| cmd.args(["--bin", *program]));
     cmd.run().context("the daemon or the scenarios do not build")?;
     let release = project.target.join("release");
-    let cmd = project
-        .cmd(release.join("scenarios"))
-        .arg("--bulkhead")
-        .arg(release.join("bulkhead"))
-        .arg("--work")
-        .arg(project.target.join("scenarios"))
-        .args(words);
+    let cmd =
+        project.cmd(release.join("scenarios")).arg("--bulkhead").arg(release.join("bulkhead")).args(words);
     let mut lines = ScenarioLines::default();
     let failure = stream(cmd, |line| {
         lines.take(line);
