@@ -71,12 +71,17 @@ struct Work {
 pub(crate) struct Out<T: 'static, const N: usize> {
     entry: RingBufEntry<Slot<T, N>>,
     ring: Ring,
+    kind: EventKind,
     seq: u64,
 }
 
-/// Reserves a slot, or counts the attempt as lost.
+/// Reserves a slot for a record of this kind about this task, or counts the attempt as lost.
 #[inline(always)]
-pub(crate) fn reserve<T: 'static, const N: usize>(ring: Ring) -> Option<Out<T, N>> {
+pub(crate) fn reserve<T: 'static, const N: usize>(
+    ring: Ring,
+    kind: EventKind,
+    _subject: &Subject,
+) -> Option<Out<T, N>> {
     count(Counter::Attempted);
     let seq = next_sequence();
     let entry = match ring {
@@ -92,7 +97,7 @@ pub(crate) fn reserve<T: 'static, const N: usize>(ring: Ring) -> Option<Out<T, N
     };
     match entry {
         Some(entry) => {
-            let mut out = Out { entry, ring, seq };
+            let mut out = Out { entry, ring, kind, seq };
             out.set(offset_of!(Work, at), 0);
             Some(out)
         }
@@ -357,9 +362,9 @@ impl<T: 'static, const N: usize> Out<T, N> {
         self.close(place, len, marks);
     }
 
-    /// Writes the header and hands the record over.
+    /// Writes the header, with the task that `reserve` was called for, and hands the record over.
     #[inline(always)]
-    pub(crate) fn submit(mut self, kind: EventKind, subject: &Subject, extra: u16) {
+    pub(crate) fn submit(mut self, subject: &Subject, extra: u16) {
         let (uid, euid) = subject.task.uids();
         let at = self.get(offset_of!(Work, at)) as usize;
         let mut bits = extra;
@@ -370,7 +375,7 @@ impl<T: 'static, const N: usize> Out<T, N> {
             bits |= flags::CRITICAL;
         }
         let header = Header {
-            kind: kind as u16,
+            kind: self.kind as u16,
             len: (HEADER_LEN + size_of::<T>() + at) as u16,
             // SAFETY: the helper has no preconditions.
             cpu: unsafe { bpf_get_smp_processor_id() } as u16,

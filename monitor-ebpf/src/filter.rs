@@ -183,7 +183,7 @@ pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
             (*entry).flags |= task_flags::CREDS;
         }
     }
-    let Some(mut out) = reserve::<CredRecord, 0>(Ring::Critical) else { return };
+    let Some(mut out) = reserve::<CredRecord, 0>(Ring::Critical, EventKind::Cred, subject) else { return };
     let user_ns = Ptr(cred.user_ns);
     out.body(CredRecord {
         old_cap_permitted: old.3,
@@ -204,13 +204,15 @@ pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
         user_ns: user_ns.read(F::UserInum),
         ns_root: ns::root_uid(user_ns),
     });
-    out.submit(EventKind::Cred, subject, 0);
+    out.submit(subject, 0);
 }
 
 /// Writes a state record.
 #[inline(never)]
 pub(crate) fn report_state(subject: &Subject, reason: u32) {
-    let Some(mut out) = reserve::<State, { PATH_MAX + 16 }>(Ring::Critical) else { return };
+    let Some(mut out) = reserve::<State, { PATH_MAX + 16 }>(Ring::Critical, EventKind::State, subject) else {
+        return;
+    };
     let task = subject.task;
     let (root, cwd) = (task.root(), task.cwd());
     let cred = task.cred_ptr();
@@ -242,5 +244,5 @@ pub(crate) fn report_state(subject: &Subject, reason: u32) {
         (*body).gid = cred.read(F::CredGid);
     }
     out.path(cwd, root);
-    out.submit(EventKind::State, subject, 0);
+    out.submit(subject, 0);
 }

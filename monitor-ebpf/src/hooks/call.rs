@@ -46,7 +46,9 @@ pub(crate) fn leave_mount(subject: &Subject, call: Call, args: &[u64; 5], ret: i
     }
     let facts = mount::superblock_of(made);
     let known = made.is_valid();
-    let Some(mut out) = reserve::<Mount, MOUNT_TAIL>(Ring::Critical) else { return };
+    let Some(mut out) = reserve::<Mount, MOUNT_TAIL>(Ring::Critical, EventKind::Mount, subject) else {
+        return;
+    };
     out.body(Mount {
         flags,
         magic: facts.magic,
@@ -64,13 +66,15 @@ pub(crate) fn leave_mount(subject: &Subject, call: Call, args: &[u64; 5], ret: i
     } else {
         out.user_string(fstype, RACED);
     }
-    out.submit(EventKind::Mount, subject, 0);
+    out.submit(subject, 0);
 }
 
 /// `pivot_root` and `chroot`.
 #[inline(always)]
 pub(crate) fn leave_root(subject: &Subject, call: Call, args: &[u64; 5], ret: i64) {
-    let Some(mut out) = reserve::<Root, { STRING_MAX + 8 }>(Ring::Critical) else { return };
+    let Some(mut out) = reserve::<Root, { STRING_MAX + 8 }>(Ring::Critical, EventKind::Root, subject) else {
+        return;
+    };
     let root = subject.task.root();
     let id = file::id(root.1.follow(F::DentryInode));
     out.body(Root {
@@ -83,7 +87,7 @@ pub(crate) fn leave_root(subject: &Subject, call: Call, args: &[u64; 5], ret: i6
         reserved: 0,
     });
     out.user_string(args[0], RACED);
-    out.submit(EventKind::Root, subject, 0);
+    out.submit(subject, 0);
 }
 
 /// `setns` and `unshare`.
@@ -94,7 +98,9 @@ pub(crate) fn leave_namespace(subject: &Subject, call: Call, args: &[u64; 5], re
         _ => (args[0], 0),
     };
     let names = ns::Inums::of(subject.task);
-    let Some(mut out) = reserve::<Namespace, 0>(Ring::Critical) else { return };
+    let Some(mut out) = reserve::<Namespace, 0>(Ring::Critical, EventKind::Namespace, subject) else {
+        return;
+    };
     out.body(Namespace {
         flags,
         op: call as u32,
@@ -110,7 +116,7 @@ pub(crate) fn leave_namespace(subject: &Subject, call: Call, args: &[u64; 5], re
         user_ns: names.user,
         child_pid: 0,
     });
-    out.submit(EventKind::Namespace, subject, 0);
+    out.submit(subject, 0);
 }
 
 /// `NSFS_MAGIC`, kernel `include/uapi/linux/magic.h`.

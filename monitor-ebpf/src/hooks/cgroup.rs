@@ -181,8 +181,8 @@ pub(crate) fn report_born(parent: &Subject, child: Task, cgroup: u64, entry: &mu
 
 #[inline(always)]
 fn report(actor: &Subject, record: Cgroup, path: u64) {
-    let Some(mut out) = reserve::<Cgroup, TAIL>(Ring::Critical) else { return };
+    let Some(mut out) = reserve::<Cgroup, TAIL>(Ring::Critical, EventKind::Cgroup, actor) else { return };
     out.body(record);
     out.kernel_string(path, 0);
-    out.submit(EventKind::Cgroup, actor, 0);
+    out.submit(actor, 0);
 }

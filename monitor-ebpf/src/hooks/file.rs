@@ -21,7 +21,7 @@ pub(crate) fn check_foreign(subject: &Subject, opened: Ptr, ret: i32) -> Option<
         return None;
     }
     let facts = file::inode(file::inode_of(opened));
-    let mut out = reserve::<FileOpen, { PATH_MAX + 16 }>(Ring::Critical)?;
+    let mut out = reserve::<FileOpen, { PATH_MAX + 16 }>(Ring::Critical, EventKind::FileOpen, subject)?;
     out.body(FileOpen {
         ino: facts.ino,
         magic: facts.magic,
@@ -33,6 +33,6 @@ pub(crate) fn check_foreign(subject: &Subject, opened: Ptr, ret: i32) -> Option<
         ret,
     });
     out.path((vfsmount, opened.follow(F::FileDentry)), (Ptr::NULL, Ptr::NULL));
-    out.submit(EventKind::FileOpen, subject, 0);
+    out.submit(subject, 0);
     Some(())
 }

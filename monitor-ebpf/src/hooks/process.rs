@@ -137,7 +137,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
     let raised = known && before.euid != 0 && cred.euid == 0;
     let ring = if how != transition::NONE || raised { Ring::Critical } else { Ring::Bulk };
     let facts = file::inode(inode);
-    if let Some(mut out) = reserve::<Exec, { 2 * PATH_MAX + ARGV_MAX + 32 }>(ring) {
+    if let Some(mut out) = reserve::<Exec, { 2 * PATH_MAX + ARGV_MAX + 32 }>(ring, EventKind::Exec, subject) {
         out.body(Exec {
             exe_ino: facts.ino,
             exe_ctime: facts.ctime,
@@ -161,7 +161,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
         let (start, end) = task.arguments();
         out.user_bytes::<ARGV_MAX>(start, end.wrapping_sub(start), 0);
         out.path(task.cwd(), root);
-        out.submit(EventKind::Exec, subject, 0);
+        out.submit(subject, 0);
     }
     if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
         // SAFETY: a live map value; this task is the only one to write its entry.
@@ -204,18 +204,18 @@ fn try_fork(child: Task) -> Option<()> {
     if tid != pid {
         return None;
     }
-    if let Some(mut out) = reserve::<Fork, 0>(Ring::Bulk) {
+    if let Some(mut out) = reserve::<Fork, 0>(Ring::Bulk, EventKind::Fork, &parent) {
         out.body(Fork {
             child_started: child.started(),
             child_cgroup,
             child_pid: pid,
             child_ppid: child.ppid(),
         });
-        out.submit(EventKind::Fork, &parent, 0);
+        out.submit(&parent, 0);
     }
     if !parent.runtime && parent.container != 0 && child.nsproxy() != parent.task.nsproxy() {
         let names = ns::Inums::of(child);
-        if let Some(mut out) = reserve::<Namespace, 0>(Ring::Critical) {
+        if let Some(mut out) = reserve::<Namespace, 0>(Ring::Critical, EventKind::Namespace, &parent) {
             out.body(Namespace {
                 flags: 0,
                 op: 12,
@@ -231,7 +231,7 @@ fn try_fork(child: Task) -> Option<()> {
                 user_ns: names.user,
                 child_pid: pid,
             });
-            out.submit(EventKind::Namespace, &parent, 0);
+            out.submit(&parent, 0);
         }
     }
     Some(())
@@ -250,9 +250,9 @@ fn try_exit() -> Option<()> {
     let subject = Subject::current()?;
     if subject.task.group_dead() {
         filter::compare_creds(&subject);
-        if let Some(mut out) = reserve::<Exit, 0>(Ring::Bulk) {
+        if let Some(mut out) = reserve::<Exit, 0>(Ring::Bulk, EventKind::Exit, &subject) {
             out.body(Exit { code: subject.task.exit_code(), ppid: subject.task.ppid() });
-            out.submit(EventKind::Exit, &subject, 0);
+            out.submit(&subject, 0);
         }
     }
     let _ = TASKS.remove(&subject.tid);

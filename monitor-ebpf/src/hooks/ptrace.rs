@@ -30,8 +30,8 @@ fn try_ptrace(target: Task, mode: u32, ret: i32) -> Option<()> {
     if target_container == subject.container {
         return None;
     }
-    let mut out = reserve::<Ptrace, 0>(Ring::Critical)?;
+    let mut out = reserve::<Ptrace, 0>(Ring::Critical, EventKind::Ptrace, &subject)?;
     out.body(Ptrace { target_container, target_pid: target.tgid(), mode, ret, reserved: 0 });
-    out.submit(EventKind::Ptrace, &subject, 0);
+    out.submit(&subject, 0);
     Some(())
 }

@@ -108,7 +108,7 @@ pub(crate) fn report_socket_call(subject: &Subject, call: Call, args: &[u64; 5],
 fn submit(subject: &Subject, kind: EventKind, record: Socket, name: (u64, u64), memory: Memory) {
     // A connect to a unix socket may be one to a control socket: it must not wait behind bulk records.
     let ring = if record.family == u32::from(AF_UNIX) { Ring::Critical } else { Ring::Bulk };
-    let Some(mut out) = reserve::<Socket, TAIL>(ring) else { return };
+    let Some(mut out) = reserve::<Socket, TAIL>(ring, kind, subject) else { return };
     out.body(record);
     const MAX: usize = SUN_PATH as usize;
     let user = memory == Memory::User;
@@ -119,7 +119,7 @@ fn submit(subject: &Subject, kind: EventKind, record: Socket, name: (u64, u64), 
         at if user => out.user_bytes::<MAX>(at, name.1, raced),
         at => out.kernel_bytes::<MAX>(at, name.1),
     }
-    out.submit(kind, subject, 0);
+    out.submit(subject, 0);
 }
 
 #[inline(always)]
