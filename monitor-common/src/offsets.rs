@@ -9,8 +9,8 @@ pub const MISSING: u16 = u16::MAX;
 /// How to find one field.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelField {
-    /// Places to look, in order of preference: `struct`, then the member path from it. An empty path asks
-    /// for nothing but the type.
+    /// Places to look, in order of preference: `struct`, then the member path from it; `a..b` for the distance
+    /// from one member to another, `@size` for the size of the struct.
     pub places: &'static [(&'static str, &'static str)],
     /// True if no sensor works without it.
     pub required: bool,
@@ -98,6 +98,9 @@ kernel_fields! {
     InodeSb: required "inode"."i_sb";
     InodeNlink: required "inode"."i_nlink";
     InodeCtime: optional "inode"."i_ctime_sec" | "inode"."__i_ctime.tv_sec" | "inode"."i_ctime.tv_sec";
+    // Where overlayfs is a module, its types are not in the kernel's: but the member follows the inode directly,
+    // in every version.
+    OvlUpper: optional "ovl_inode"."vfs_inode..__upperdentry" | "inode"."@size";
     SbDev: required "super_block"."s_dev";
     SbMagic: required "super_block"."s_magic";
     SbBdev: required "super_block"."s_bdev";

@@ -1,5 +1,6 @@
 //! A program was executed.
 
+use super::layer;
 use super::record::record;
 
 /// What an exec meant for the container.
@@ -47,6 +48,10 @@ record! {
         old_known: u32 as Number,
         /// What the exec meant for the container.
         transition: u32 as Choice(&[(0, "none"), (1, "entry"), (2, "join")]),
+        /// Layer of an overlay that the executable comes from.
+        exe_layer: u32 as Choice(layer::NAMES),
+        /// Bytes of all arguments, each with its NUL.
+        argv_len: u32 as Number,
     }
     tail {
         /// Path of the executable, as the kernel resolved it.

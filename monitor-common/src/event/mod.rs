@@ -11,6 +11,7 @@ pub mod field;
 mod file;
 mod fork;
 mod header;
+pub mod layer;
 mod mount;
 mod namespace;
 pub mod plain;

@@ -12,7 +12,7 @@ use super::cgroup::{report_born, trusted};
 use crate::emit::{ARGV_MAX, PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
-use crate::kernel::{Ptr, cgroup, file, mount, ns};
+use crate::kernel::{Ptr, cgroup, file, mount, ns, overlay};
 use crate::maps::{CONTAINERS, TASKS, config, count};
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
@@ -137,6 +137,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
     let raised = known && before.euid != 0 && cred.euid == 0;
     let ring = if how != transition::NONE || raised { Ring::Critical } else { Ring::Bulk };
     let facts = file::inode(inode);
+    let (start, end) = task.arguments();
     if let Some(mut out) = reserve::<Exec, { 2 * PATH_MAX + ARGV_MAX + 32 }>(ring, EventKind::Exec, subject) {
         out.body(Exec {
             exe_ino: facts.ino,
@@ -155,10 +156,11 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
             old_euid: before.euid,
             old_known: u32::from(known),
             transition: how,
+            exe_layer: overlay::layer_of(inode, facts.magic),
+            argv_len: end.wrapping_sub(start) as u32,
         });
         let root = task.root();
         out.path((executable.follow(F::FileMnt), executable.follow(F::FileDentry)), root);
-        let (start, end) = task.arguments();
         out.user_bytes::<ARGV_MAX>(start, end.wrapping_sub(start), 0);
         out.path(task.cwd(), root);
         out.submit(subject, 0);

@@ -5,6 +5,7 @@ pub(crate) mod cgroup;
 pub(crate) mod file;
 pub(crate) mod mount;
 pub(crate) mod ns;
+pub(crate) mod overlay;
 pub(crate) mod regs;
 pub(crate) mod sock;
 pub(crate) mod task;

@@ -201,13 +201,8 @@ impl Btf {
     /// Every [`BtfError`] but `Malformed`.
     pub fn offset(&self, name: &str, path: &str) -> Result<u32, BtfError> {
         let missing = || BtfError::NoMember(name.into(), path.into());
-        let ids = self
-            .names
-            .get(name.as_bytes())
-            .and_then(|n| self.structs.get(n))
-            .ok_or_else(|| BtfError::NoStruct(name.into()))?;
         let mut found = None;
-        for id in ids {
+        for id in self.structs_of(name)? {
             let offset = match self.walk(*id, path) {
                 Some(Ok(offset)) => offset,
                 Some(Err(())) => return Err(BtfError::BitField(name.into(), path.into())),
@@ -219,6 +214,25 @@ impl Btf {
             found = Some(offset);
         }
         u32::try_from(found.ok_or_else(missing)?).map_err(|_| missing())
+    }
+
+    /// Size of a struct in bytes.
+    ///
+    /// # Errors
+    /// [`BtfError::NoStruct`] or [`BtfError::Ambiguous`].
+    pub fn size(&self, name: &str) -> Result<u32, BtfError> {
+        let mut sizes =
+            self.structs_of(name)?.iter().filter_map(|id| self.type_by_id(*id)).map(|ty| ty.extra);
+        let first = sizes.next().ok_or_else(|| BtfError::NoStruct(name.into()))?;
+        match sizes.all(|size| size == first) {
+            true => Ok(first),
+            false => Err(BtfError::Ambiguous(name.into(), "@size".into())),
+        }
+    }
+
+    fn structs_of(&self, name: &str) -> Result<&[u32], BtfError> {
+        let ids = self.names.get(name.as_bytes()).and_then(|n| self.structs.get(n));
+        ids.map(Vec::as_slice).ok_or_else(|| BtfError::NoStruct(name.into()))
     }
 
     fn walk(&self, mut id: u32, path: &str) -> Option<Result<u64, ()>> {

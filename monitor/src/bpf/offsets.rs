@@ -2,7 +2,7 @@
 
 use monitor_common::offsets::{FIELD_COUNT, FIELD_IDS, KERNEL_FIELDS, MISSING};
 
-use super::btf::Btf;
+use super::btf::{Btf, BtfError};
 
 /// The offset table, and what this kernel lacks.
 pub struct Offsets {
@@ -21,7 +21,7 @@ pub fn resolve(btf: &Btf) -> Offsets {
     for (id, field) in FIELD_IDS.iter().zip(KERNEL_FIELDS) {
         let mut reasons = Vec::new();
         for (name, path) in field.places {
-            match btf.offset(name, path).map(u16::try_from) {
+            match look(btf, name, path).map(u16::try_from) {
                 Ok(Ok(offset)) if offset != MISSING => {
                     out.table[*id as usize] = offset;
                     break;
@@ -39,4 +39,14 @@ pub fn resolve(btf: &Btf) -> Offsets {
         }
     }
     out
+}
+
+/// The number that a place of [`KERNEL_FIELDS`] stands for.
+fn look(btf: &Btf, name: &str, path: &str) -> Result<u32, BtfError> {
+    if path == "@size" {
+        return btf.size(name);
+    }
+    let Some((from, to)) = path.split_once("..") else { return btf.offset(name, path) };
+    let (from, to) = (btf.offset(name, from)?, btf.offset(name, to)?);
+    to.checked_sub(from).ok_or_else(|| BtfError::NoMember(name.into(), path.into()))
 }
