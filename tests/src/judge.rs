@@ -3,6 +3,7 @@
 use anyhow::{bail, ensure};
 use serde_json::Value;
 
+use crate::proof::{self, Level};
 use crate::record::Record;
 use crate::runtime::Container;
 use crate::scenario::{Answer, Expect, Rung, Scenario};
@@ -12,7 +13,7 @@ const SHOWN: usize = 12;
 /// Characters of each.
 const WIDTH: usize = 700;
 
-/// Judges what the daemon said about one act.
+/// Judges what the daemon said about one act; gives the rows that it proves.
 ///
 /// # Errors
 /// Says what is missing, or what should not be there, with the records.
@@ -21,19 +22,21 @@ pub fn judge(
     rung: Rung,
     container: &Container,
     records: &[Record],
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<(String, Level)>> {
+    let mut expected = Vec::new();
     for expect in scenario.expect.iter().filter(|e| e.rungs.is_empty() || e.rungs.contains(&rung)) {
         let Some(found) = records.iter().find(|record| matches(expect, record)) else {
             bail!("missing {}; the process's records:{}", describe(expect), show(records, expect));
         };
         check_context(found, container)?;
+        expected.push(found);
     }
     let unwanted: Vec<&Record> =
         records.iter().filter(|r| r.class() == "finding" && scenario.forbid.covers(r.rule())).collect();
     if !unwanted.is_empty() {
         bail!("forbidden:{}", lines(unwanted.into_iter()));
     }
-    Ok(())
+    proof::of(&scenario.rows, &expected)
 }
 
 fn matches(expect: &Expect, record: &Record) -> bool {
@@ -162,7 +165,7 @@ mod tests {
             Container { name: "c".to_owned(), id: "c".to_owned(), cgroup: "c".to_owned(), user: 0 };
         let result = judge(&scenario, Rung::Tracepoint, &container, records);
         match wanted {
-            None => result.expect("passes"),
+            None => assert!(result.is_ok(), "{result:?}"),
             Some(why) => {
                 let error = result.expect_err("fails").to_string();
                 assert!(error.contains(why), "{error}");

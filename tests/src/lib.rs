@@ -12,6 +12,7 @@ pub mod flags;
 pub mod host;
 pub mod judge;
 pub mod process;
+pub mod proof;
 pub mod record;
 pub mod rootfs;
 pub mod run;

@@ -126,6 +126,12 @@ impl Record {
         self.text("/rule/severity")
     }
 
+    /// Rows of the catalogue that a finding names.
+    pub fn behaviours(&self) -> Vec<&str> {
+        let rows = self.at("/rule/behaviours").as_array().map(Vec::as_slice).unwrap_or_default();
+        rows.iter().filter_map(Value::as_str).collect()
+    }
+
     /// Names of the facts of a finding.
     pub fn evidence(&self) -> Vec<&str> {
         let facts = self.at("/evidence").as_array().map(Vec::as_slice).unwrap_or_default();

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
 use crate::host::Layout;
+use crate::proof;
 use crate::runtime::Kind;
 
 #[cfg(test)]
@@ -186,6 +187,10 @@ pub struct Scenario {
     /// The detections whose nearest benign activity this is.
     #[serde(default)]
     pub twin_of: Vec<String>,
+    /// Rows of `docs/catalogue.tsv` that it proves when it passes: each by an expected finding that names the row,
+    /// else by the expected events.
+    #[serde(default)]
+    pub rows: Vec<String>,
 }
 
 /// A cgroup layout by name.
@@ -292,6 +297,16 @@ impl Book {
             }
             let says_nothing = matches!(&scenario.forbid, Forbid::Rules(rules) if rules.is_empty());
             ensure!(!scenario.expect.is_empty() || !says_nothing, "{name}: neither expects nor forbids");
+        }
+        let catalogue: BTreeSet<&str> = proof::rows().collect();
+        for Scenario { name, rows, expect, .. } in &self.scenarios {
+            for row in rows {
+                ensure!(catalogue.contains(row.as_str()), "{name}: no row {row} in docs/catalogue.tsv");
+            }
+            ensure!(
+                rows.is_empty() || !expect.is_empty(),
+                "{name}: rows, but nothing expected to prove them"
+            );
         }
         for scenario in &self.scenarios {
             for twin in &scenario.twin_of {

@@ -196,7 +196,7 @@ impl Group<'_> {
             None => Ok(()),
             Some(records) => {
                 self.claims.take(&records);
-                judge::judge(scenario, self.rung, container, &records)
+                judge::judge(scenario, self.rung, container, &records).map(drop)
             }
         }
     }
