@@ -1,8 +1,9 @@
-//! The system calls that sensors watch: one list gives the numbers on the wire and in each architecture's
-//! table.
+//! The system calls that sensors watch: one list gives the numbers on the wire and in each table of the kernel.
+//!
+//! Numbers: `arch/x86/entry/syscalls/syscall_{64,32}.tbl`, `include/uapi/asm-generic/unistd.h`.
 
 macro_rules! calls {
-    ($( $variant:ident = $id:literal, $name:literal, x86_64: $x86:expr, aarch64: $arm:expr; )+) => {
+    ($( $variant:ident = $id:literal, $name:literal, x86_64: $x86:expr, aarch64: $arm:expr, i386: $i386:expr; )+) => {
         /// A watched system call. The numbers are part of the wire format.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u32)]
@@ -14,62 +15,116 @@ macro_rules! calls {
             /// Every watched call.
             pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
 
+            /// The call with this number on the wire.
+            #[inline]
+            pub const fn from_raw(raw: u32) -> Option<Self> {
+                match raw { $( $id => Some(Self::$variant), )+ _ => None }
+            }
+
             /// The kernel's name, as in `sys_enter_<name>` and `__x64_sys_<name>`.
             pub const fn name(self) -> &'static str {
                 match self { $( Self::$variant => $name, )+ }
             }
 
-            /// The call with this number in the x86-64 table.
-            pub const fn from_x86_64(nr: u32) -> Option<Self> {
-                $( if let Some(x) = $x86 && x == nr { return Some(Self::$variant); } )+
-                None
+            /// Its numbers in the x86-64 table; none if it is not there.
+            pub const fn x86_64(self) -> &'static [u32] {
+                match self { $( Self::$variant => &$x86, )+ }
             }
 
-            /// The call with this number in the arm64 table.
-            pub const fn from_aarch64(nr: u32) -> Option<Self> {
-                $( if let Some(x) = $arm && x == nr { return Some(Self::$variant); } )+
-                None
+            /// Its numbers in the arm64 table.
+            pub const fn aarch64(self) -> &'static [u32] {
+                match self { $( Self::$variant => &$arm, )+ }
+            }
+
+            /// Its numbers in the 32-bit table of x86: old calls with 16-bit ids are the same call.
+            pub const fn i386(self) -> &'static [u32] {
+                match self { $( Self::$variant => &$i386, )+ }
             }
         }
+
+        // A program is found by the number of its call.
+        const _: () = assert!($( $id < Call::LIMIT && $id > 0 )&&+);
     };
 }
 
-const fn none() -> Option<u32> {
-    None
+impl Call {
+    /// Every number on the wire is below this.
+    pub const LIMIT: u32 = 256;
+
+    /// True for the calls that may change a task's ids and capabilities.
+    #[inline]
+    pub const fn sets_credentials(self) -> bool {
+        matches!(self as u32, 20..=29)
+    }
 }
 
-const fn some(nr: u32) -> Option<u32> {
-    Some(nr)
+/// Calls that 32-bit programs may make through `socketcall(2)`: the first argument, and the call it means
+/// (`include/uapi/linux/net.h`).
+pub const SOCKETCALLS: &[(u32, Call)] = &[(2, Call::Bind), (3, Call::Connect), (4, Call::Listen)];
+
+/// `socketcall(2)` in the 32-bit table of x86.
+pub const I386_SOCKETCALL: u32 = 102;
+
+/// Bit of a system call number of the x32 table (`__X32_SYSCALL_BIT`, `arch/x86/include/uapi/asm/unistd.h`).
+pub const X32_BIT: u32 = 1 << 30;
+
+/// The table that tells the kernel side which system call is which watched one: a place for each number, then one
+/// for each operation of `socketcall`. A place holds the number of the native [`Call`] in its lower half, and that
+/// of the 32-bit call with the same number in its upper half; 0 for one that is not watched.
+pub mod table {
+    /// Numbers of one table of the kernel; no architecture has as many calls.
+    pub const NUMBERS: u32 = 512;
+    /// Operations of `socketcall`, and some room.
+    pub const OPERATIONS: u32 = 32;
+    /// How long the table is.
+    pub const LEN: u32 = NUMBERS + OPERATIONS;
+    /// In place of the number of a [`super::Call`]: `socketcall` itself, whose first argument says which call it is.
+    pub const MULTIPLEXED: u32 = 0xffff;
+
+    /// The native call of a place.
+    pub const fn native(place: u32) -> u32 {
+        place & 0xffff
+    }
+
+    /// The 32-bit call of a place.
+    pub const fn compat(place: u32) -> u32 {
+        place >> 16
+    }
+
+    /// A place with these two.
+    pub const fn place(native: u32, compat: u32) -> u32 {
+        native | compat << 16
+    }
 }
 
 calls! {
-    Mount = 1, "mount", x86_64: some(165), aarch64: some(40);
-    Umount = 2, "umount", x86_64: some(166), aarch64: some(39);
-    PivotRoot = 3, "pivot_root", x86_64: some(155), aarch64: some(41);
-    Chroot = 4, "chroot", x86_64: some(161), aarch64: some(51);
-    Fsopen = 5, "fsopen", x86_64: some(430), aarch64: some(430);
-    Fsmount = 6, "fsmount", x86_64: some(432), aarch64: some(432);
-    OpenTree = 7, "open_tree", x86_64: some(428), aarch64: some(428);
-    MoveMount = 8, "move_mount", x86_64: some(429), aarch64: some(429);
-    MountSetattr = 9, "mount_setattr", x86_64: some(442), aarch64: some(442);
-    Setns = 10, "setns", x86_64: some(308), aarch64: some(268);
-    Unshare = 11, "unshare", x86_64: some(272), aarch64: some(97);
-    Setuid = 20, "setuid", x86_64: some(105), aarch64: some(146);
-    Setgid = 21, "setgid", x86_64: some(106), aarch64: some(144);
-    Setreuid = 22, "setreuid", x86_64: some(113), aarch64: some(145);
-    Setregid = 23, "setregid", x86_64: some(114), aarch64: some(143);
-    Setresuid = 24, "setresuid", x86_64: some(117), aarch64: some(147);
-    Setresgid = 25, "setresgid", x86_64: some(119), aarch64: some(149);
-    Setfsuid = 26, "setfsuid", x86_64: some(122), aarch64: some(151);
-    Setfsgid = 27, "setfsgid", x86_64: some(123), aarch64: some(152);
-    Setgroups = 28, "setgroups", x86_64: some(116), aarch64: some(159);
-    Capset = 29, "capset", x86_64: some(126), aarch64: some(91);
-    Connect = 30, "connect", x86_64: some(42), aarch64: some(203);
-    Bind = 31, "bind", x86_64: some(49), aarch64: some(200);
-    Listen = 32, "listen", x86_64: some(50), aarch64: some(201);
-    Open = 50, "open", x86_64: some(2), aarch64: none();
-    Openat = 51, "openat", x86_64: some(257), aarch64: some(56);
-    Openat2 = 52, "openat2", x86_64: some(437), aarch64: some(437);
-    OpenByHandleAt = 53, "open_by_handle_at", x86_64: some(304), aarch64: some(265);
-    Creat = 54, "creat", x86_64: some(85), aarch64: none();
+    Mount = 1, "mount", x86_64: [165], aarch64: [40], i386: [21];
+    Umount = 2, "umount", x86_64: [166], aarch64: [39], i386: [52];
+    PivotRoot = 3, "pivot_root", x86_64: [155], aarch64: [41], i386: [217];
+    Chroot = 4, "chroot", x86_64: [161], aarch64: [51], i386: [61];
+    Fsopen = 5, "fsopen", x86_64: [430], aarch64: [430], i386: [430];
+    Fsmount = 6, "fsmount", x86_64: [432], aarch64: [432], i386: [432];
+    OpenTree = 7, "open_tree", x86_64: [428], aarch64: [428], i386: [428];
+    MoveMount = 8, "move_mount", x86_64: [429], aarch64: [429], i386: [429];
+    MountSetattr = 9, "mount_setattr", x86_64: [442], aarch64: [442], i386: [442];
+    Setns = 10, "setns", x86_64: [308], aarch64: [268], i386: [346];
+    Unshare = 11, "unshare", x86_64: [272], aarch64: [97], i386: [310];
+    Setuid = 20, "setuid", x86_64: [105], aarch64: [146], i386: [213, 23];
+    Setgid = 21, "setgid", x86_64: [106], aarch64: [144], i386: [214, 46];
+    Setreuid = 22, "setreuid", x86_64: [113], aarch64: [145], i386: [203, 70];
+    Setregid = 23, "setregid", x86_64: [114], aarch64: [143], i386: [204, 71];
+    Setresuid = 24, "setresuid", x86_64: [117], aarch64: [147], i386: [208, 164];
+    Setresgid = 25, "setresgid", x86_64: [119], aarch64: [149], i386: [210, 170];
+    Setfsuid = 26, "setfsuid", x86_64: [122], aarch64: [151], i386: [215, 138];
+    Setfsgid = 27, "setfsgid", x86_64: [123], aarch64: [152], i386: [216, 139];
+    Setgroups = 28, "setgroups", x86_64: [116], aarch64: [159], i386: [206, 81];
+    Capset = 29, "capset", x86_64: [126], aarch64: [91], i386: [185];
+    Connect = 30, "connect", x86_64: [42], aarch64: [203], i386: [362];
+    Bind = 31, "bind", x86_64: [49], aarch64: [200], i386: [361];
+    Listen = 32, "listen", x86_64: [50], aarch64: [201], i386: [363];
+    Open = 50, "open", x86_64: [2], aarch64: [], i386: [5];
+    Openat = 51, "openat", x86_64: [257], aarch64: [56], i386: [295];
+    Openat2 = 52, "openat2", x86_64: [437], aarch64: [437], i386: [437];
+    OpenByHandleAt = 53, "open_by_handle_at", x86_64: [304], aarch64: [265], i386: [342];
+    Creat = 54, "creat", x86_64: [85], aarch64: [], i386: [8];
 }

@@ -16,13 +16,11 @@ pub enum Counter {
     TasksFull = 4,
     /// Entries that found the `CGROUPS` or `CONTAINERS` map full.
     ContainersFull = 5,
-    /// Calls whose entry could not be kept until their exit.
-    CallsFull = 6,
 }
 
 impl Counter {
     /// How many there are.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 6;
     /// Every counter.
     pub const ALL: &'static [Self] = &[
         Self::Attempted,
@@ -31,7 +29,6 @@ impl Counter {
         Self::CriticalFull,
         Self::TasksFull,
         Self::ContainersFull,
-        Self::CallsFull,
     ];
 
     /// The name in reports.
@@ -43,7 +40,6 @@ impl Counter {
             Self::CriticalFull => "critical_full",
             Self::TasksFull => "tasks_full",
             Self::ContainersFull => "containers_full",
-            Self::CallsFull => "calls_full",
         }
     }
 }

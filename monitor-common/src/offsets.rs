@@ -154,6 +154,14 @@ kernel_fields! {
     RegsDx: optional "pt_regs"."dx" | "pt_regs"."regs";
     RegsR10: optional "pt_regs"."r10" | "pt_regs"."regs";
     RegsR8: optional "pt_regs"."r8" | "pt_regs"."regs";
+    RegsR9: optional "pt_regs"."r9" | "pt_regs"."regs";
+    RegsBx: optional "pt_regs"."bx";
+    RegsCx: optional "pt_regs"."cx";
+    RegsBp: optional "pt_regs"."bp";
+    RegsOrigX0: optional "pt_regs"."orig_x0";
+    RegsNr: optional "pt_regs"."orig_ax" | "pt_regs"."syscallno";
+    ThreadStatus: optional "task_struct"."thread_info.status";
+    ThreadFlags: required "task_struct"."thread_info.flags";
 }
 
 /// Number of fields in the offset table.

@@ -367,10 +367,7 @@ impl<T: 'static, const N: usize> Out<T, N> {
     pub(crate) fn submit(mut self, subject: &Subject, extra: u16) {
         let (uid, euid) = subject.task.uids();
         let at = self.get(offset_of!(Work, at)) as usize;
-        let mut bits = extra;
-        if subject.runtime {
-            bits |= flags::RUNTIME;
-        }
+        let mut bits = extra | subject.flags();
         if self.ring == Ring::Critical {
             bits |= flags::CRITICAL;
         }

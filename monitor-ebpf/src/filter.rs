@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use monitor_common::counters::Counter;
-use monitor_common::event::{Cred as CredRecord, EventKind, State, state_reason};
+use monitor_common::event::{Cred as CredRecord, EventKind, State, flags, state_reason};
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::{TaskEntry, task_flags};
 
@@ -25,9 +25,18 @@ pub(crate) struct Subject {
     pub(crate) cgroup: u64,
     /// A trusted runtime task that has not yet executed container content.
     pub(crate) runtime: bool,
+    /// In a system call of the 32-bit entry.
+    pub(crate) compat: bool,
 }
 
 impl Subject {
+    /// The flags of a record about it.
+    #[inline(always)]
+    pub(crate) fn flags(&self) -> u16 {
+        let runtime = if self.runtime { flags::RUNTIME } else { 0 };
+        if self.compat { runtime | flags::COMPAT } else { runtime }
+    }
+
     /// The current task, whoever it belongs to.
     #[inline(always)]
     pub(crate) fn anyone() -> Self {
@@ -40,6 +49,7 @@ impl Subject {
             container: 0,
             cgroup: cgroup::of_current(task),
             runtime: false,
+            compat: false,
         }
     }
 
@@ -61,6 +71,7 @@ impl Subject {
                 container: entry.container,
                 cgroup: cgroup::of_current(task),
                 runtime: entry.flags & task_flags::RUNTIME != 0,
+                compat: false,
             });
         }
         let cgroup = cgroup::of_current(task);
@@ -69,7 +80,7 @@ impl Subject {
         }
         let container = container_of(cgroup)?;
         adopt(task, tid, container);
-        Some(Self { task, pid, tid, container, cgroup, runtime: false })
+        Some(Self { task, pid, tid, container, cgroup, runtime: false, compat: false })
     }
 }
 

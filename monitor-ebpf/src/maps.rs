@@ -1,7 +1,8 @@
 //! Every map, with the reason for its size.
 
-use aya_ebpf::btf_maps::{ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, ProgramArray, RingBuf};
 use aya_ebpf::macros::btf_map;
+use monitor_common::call::{Call, table};
 use monitor_common::counters::Counter;
 use monitor_common::policy::{CgroupEntry, Config, ContainerEntry, FileId, TaskEntry};
 
@@ -30,10 +31,13 @@ pub(crate) static TASKS: HashMap<u32, TaskEntry, 32_768> = HashMap::new();
 #[btf_map]
 pub(crate) static TRUSTED: HashMap<FileId, u32, 256> = HashMap::new();
 
-/// Arguments of a watched call between its entry and its exit. Calls do not nest, so one entry a task; a
-/// task that never returns from its call leaves one behind, hence LRU.
+/// Which system call is which watched one, see [`table`]; filled by the loader.
 #[btf_map]
-pub(crate) static CALLS: LruHashMap<u32, PendingCall, 4_096> = LruHashMap::new();
+pub(crate) static CALL_TABLE: Array<u32, { table::LEN as usize }> = Array::new();
+
+/// The program of each watched call, by the call's number; filled by the loader.
+#[btf_map]
+pub(crate) static CALL_PROGRAMS: ProgramArray<{ Call::LIMIT as usize }> = ProgramArray::new();
 
 /// Counters, see [`Counter`].
 #[btf_map]
@@ -42,16 +46,6 @@ pub(crate) static COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerC
 /// Number of the last attempt on each CPU.
 #[btf_map]
 pub(crate) static SEQUENCE: PerCpuArray<u64, 1> = PerCpuArray::new();
-
-/// A watched call on its way.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct PendingCall {
-    /// Native system call number.
-    pub(crate) nr: u64,
-    /// Arguments as the program gave them.
-    pub(crate) args: [u64; 5],
-}
 
 /// Set by the loader before the object is loaded; frozen with the rest of `.rodata`.
 #[unsafe(no_mangle)]

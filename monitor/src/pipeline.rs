@@ -169,8 +169,7 @@ impl Pipeline {
                 Counter::BulkFull => (loss_reason::RING_FULL, Some("bulk")),
                 Counter::CriticalFull => (loss_reason::RING_FULL, Some("critical")),
                 Counter::TasksFull => (loss_reason::MAP_FULL, Some("TASKS")),
-                Counter::ContainersFull => (loss_reason::MAP_FULL, Some("CONTAINERS")),
-                _ => (loss_reason::MAP_FULL, Some("CALLS")),
+                _ => (loss_reason::MAP_FULL, Some("CONTAINERS")),
             };
             self.lose(time, reason, ring, lost.count);
         }

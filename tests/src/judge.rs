@@ -44,7 +44,8 @@ fn matches(expect: &Expect, record: &Record) -> bool {
     if expect.rule.is_empty() {
         return record.class() == "event"
             && record.event() == expect.event
-            && expect.field.iter().all(|(name, wanted)| equals(wanted, record.field(name)));
+            && expect.field.iter().all(|(name, wanted)| equals(wanted, record.field(name)))
+            && expect.flags.iter().all(|flag| record.flags().any(|set| set == flag));
     }
     let evidence = record.evidence();
     record.class() == "finding"
@@ -82,7 +83,7 @@ fn check_context(record: &Record, container: &Container) -> anyhow::Result<()> {
 
 fn describe(expect: &Expect) -> String {
     if expect.rule.is_empty() {
-        return format!("event {} with {:?}", expect.event, expect.field);
+        return format!("event {} with {:?} and flags {:?}", expect.event, expect.field, expect.flags);
     }
     let mut text = format!("finding {}", expect.rule);
     for (name, value) in [("result", &expect.result), ("severity", &expect.severity)] {

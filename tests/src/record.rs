@@ -50,6 +50,11 @@ impl Record {
         self.text("/event")
     }
 
+    /// The flags of an event.
+    pub fn flags(&self) -> impl Iterator<Item = &str> {
+        self.at("/flags").as_array().into_iter().flatten().filter_map(Value::as_str)
+    }
+
     /// A field of the event's own object; of the triggering event, for a finding.
     pub fn field(&self, name: &str) -> &Value {
         let object = match self.class() {

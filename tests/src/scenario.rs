@@ -104,6 +104,8 @@ pub struct Expect {
     pub event: String,
     /// Values of its fields; a list must be contained.
     pub field: BTreeMap<String, toml::Value>,
+    /// Flags of the record that must be set.
+    pub flags: Vec<String>,
     /// Rungs on which this is expected; empty for all.
     pub rungs: Vec<Rung>,
 }

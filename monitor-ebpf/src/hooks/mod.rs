@@ -7,5 +7,5 @@ mod process;
 mod ptrace;
 mod security;
 mod selftest;
-mod tracepoint;
+mod syscall;
 mod trampoline;

@@ -84,7 +84,7 @@ fn peer_file(peer: Ptr, record: &mut Socket) {
 
 /// A socket call at its end.
 #[inline(always)]
-pub(crate) fn report_socket_call(subject: &Subject, call: Call, args: &[u64; 5], ret: i32) {
+pub(crate) fn report_socket_call(subject: &Subject, call: Call, args: &[u64; 6], ret: i32) {
     let mut record = Socket { ret, is_final: 1, ..Socket::default() };
     let mut name = (0, 0);
     let socket = if ret >= 0 { sock::of_file(subject.task.file(args[0] as u32)) } else { Ptr::NULL };

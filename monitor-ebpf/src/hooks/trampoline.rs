@@ -12,7 +12,7 @@ use crate::filter::{self, Subject};
 use crate::kernel::{Ptr, regs};
 
 #[inline(always)]
-fn at_exit(ctx: &FExitContext, call: Call, leave: impl FnOnce(&Subject, Call, &[u64; 5], i64)) -> Option<()> {
+fn at_exit(ctx: &FExitContext, call: Call, leave: impl FnOnce(&Subject, Call, &[u64; 6], i64)) -> Option<()> {
     let subject = Subject::current()?;
     let args = regs::arguments(Ptr(ctx.arg::<u64>(0)));
     leave(&subject, call, &args, ctx.arg::<i64>(1));

@@ -105,7 +105,8 @@ zeroable!(
     [u8; 4] = [0; 4],
     [u8; 16] = [0; 16],
     [u32; 3] = [0; 3],
-    [u64; 5] = [0; 5]
+    [u32; 6] = [0; 6],
+    [u64; 6] = [0; 6]
 );
 
 /// Reads a value from a kernel address; zero if that fails.

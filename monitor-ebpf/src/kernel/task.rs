@@ -4,6 +4,7 @@ use aya_ebpf::helpers::generated::bpf_get_current_task;
 use monitor_common::offsets::FieldId as F;
 
 use super::{Ptr, read_kernel};
+use crate::maps::config;
 
 /// A task.
 #[derive(Clone, Copy)]
@@ -83,6 +84,17 @@ impl Task {
     #[inline(always)]
     pub(crate) fn seccomp_mode(self) -> u32 {
         self.0.read(F::TaskSeccompMode)
+    }
+
+    /// True inside a 32-bit call: `TS_COMPAT` (kernel `arch/x86/include/asm/thread_info.h`) while one runs, or
+    /// `TIF_32BIT` (kernel `arch/arm64/include/asm/thread_info.h`) in a 32-bit task.
+    #[inline(always)]
+    pub(crate) fn in_compat_call(self) -> bool {
+        if config().aarch64 == 1 {
+            self.0.read::<u64>(F::ThreadFlags) & (1 << 22) != 0
+        } else {
+            self.0.read::<u32>(F::ThreadStatus) & 2 != 0
+        }
     }
 
     /// `PFA_NO_NEW_PRIVS` is bit 0 of `atomic_flags` (kernel `include/linux/sched.h`).

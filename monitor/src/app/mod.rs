@@ -9,7 +9,6 @@ mod sinks;
 mod start;
 mod trust;
 
-use std::io::{IsTerminal, Write};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
@@ -98,7 +97,6 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         Ok(()) => sinks.wait(signals)?,
         Err(_) => "failed to start",
     };
-    say_detaching();
     // Detach first: nothing that happens from here on is seen.
     drop(loaded);
     mailbox.send(Wake::Stop(reason));
@@ -132,16 +130,6 @@ fn detect_config(args: &RunArgs, host: &Host) -> DetectConfig {
         disabled: args.disabled_rules.iter().cloned().collect(),
         control_sockets,
         host: host.facts,
-    }
-}
-
-/// Tells a person who pressed Ctrl-C why the prompt is not back at once: the kernel waits a grace period for
-/// each tracepoint of a system call.
-fn say_detaching() {
-    let mut err = std::io::stderr();
-    if err.is_terminal() {
-        // Nobody is left to be told if this fails.
-        let _ = writeln!(err, "bulkhead: detaching; this takes a few seconds on the syscall rung");
     }
 }
 

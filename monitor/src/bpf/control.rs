@@ -29,7 +29,7 @@ pub struct Control {
     counters: PerCpuArray<MapData, u64>,
 }
 
-fn take<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
+pub(super) fn take<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
     bpf: &mut Ebpf,
     name: &str,
 ) -> Result<T, String> {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 
 use aya::maps::{Array, MapData};
-use aya::programs::{BtfTracePoint, FExit, ProgramError, TracePoint};
+use aya::programs::{BtfTracePoint, FExit, ProgramError};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel};
 use monitor_common::offsets::FIELD_COUNT;
 use monitor_common::policy::{Config, SelfTest};
 
 use super::btf::{Btf, BtfError};
+use super::calls::Calls;
 use super::control::Control;
 use super::log::KernelLog;
 use super::offsets;
@@ -101,6 +102,8 @@ pub struct ProgramStats {
 /// The running kernel side. Dropping it detaches everything.
 pub struct Loaded {
     bpf: Ebpf,
+    /// Kept for as long as the programs run.
+    _calls: Calls,
     /// One a row of the probe table.
     pub sensors: Vec<SensorState>,
     /// Fields that this kernel lacks.
@@ -112,13 +115,6 @@ pub struct Loaded {
 /// # Errors
 /// [`LoadError`]; a sensor that is not required and has no rung is no error but a blind [`SensorState`].
 pub fn load(
-    options: &LoaderOptions<'_>,
-    prepare: impl FnOnce(&mut Control) -> Result<(), String> + Send,
-) -> Result<(Loaded, Rings, Control), LoadError> {
-    super::tracefs::with(|| load_here(options, prepare))
-}
-
-fn load_here(
     options: &LoaderOptions<'_>,
     prepare: impl FnOnce(&mut Control) -> Result<(), String>,
 ) -> Result<(Loaded, Rings, Control), LoadError> {
@@ -136,10 +132,17 @@ fn load_here(
     let mut bpf = create(options, &table.table)?;
     let rings = Rings::take(&mut bpf).map_err(LoadError::Object)?;
     let mut control = Control::take(&mut bpf).map_err(LoadError::Object)?;
+    let mut calls = Calls::take(&mut bpf).map_err(LoadError::Object)?;
     prepare(&mut control).map_err(LoadError::Object)?;
     let mut sensors = Vec::with_capacity(SENSORS.len());
-    let mut attacher =
-        Attacher { bpf: &mut bpf, kernel: &kernel, types: &types, max: options.max_rung, trampolines: None };
+    let mut attacher = Attacher {
+        bpf: &mut bpf,
+        calls: &mut calls,
+        kernel: &kernel,
+        types: &types,
+        max: options.max_rung,
+        trampolines: None,
+    };
     for sensor in SENSORS {
         let state = attacher.best_rung(sensor);
         if state.rung.is_none() && sensor.required {
@@ -152,7 +155,7 @@ fn load_here(
         }
         sensors.push(state);
     }
-    Ok((Loaded { bpf, sensors, missing_fields: table.missing_optional }, rings, control))
+    Ok((Loaded { bpf, _calls: calls, sensors, missing_fields: table.missing_optional }, rings, control))
 }
 
 fn create(options: &LoaderOptions<'_>, table: &[u16; FIELD_COUNT]) -> Result<Ebpf, LoadError> {
@@ -205,6 +208,7 @@ unsafe impl aya::Pod for SelfTestPod {}
 
 struct Attacher<'a> {
     bpf: &'a mut Ebpf,
+    calls: &'a mut Calls,
     kernel: &'a AyaBtf,
     types: &'a Btf,
     max: MaxRung,
@@ -257,9 +261,9 @@ impl Attacher<'_> {
     }
 
     fn attach(&mut self, probe: &Probe) -> Result<(), String> {
-        let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
         match probe.attach {
             Attach::TpBtf(tracepoint) => {
+                let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
                 let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
                 program.load(tracepoint, self.kernel).map_err(explain)?;
                 program.attach().map_err(explain)?;
@@ -269,6 +273,7 @@ impl Attacher<'_> {
                     .iter()
                     .find(|f| self.types.has_function(f))
                     .ok_or_else(|| format!("the kernel has none of {}", functions.join(", ")))?;
+                let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
                 let program: &mut FExit = program.try_into().map_err(explain)?;
                 let result = program.load(function, self.kernel).and_then(|()| program.attach());
                 if let Err(error) = result {
@@ -279,29 +284,14 @@ impl Attacher<'_> {
                     return Err(reason);
                 }
             }
-            Attach::Syscalls(tracepoints) => {
-                let program: &mut TracePoint = program.try_into().map_err(explain)?;
-                match program.load() {
-                    Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
-                    Err(error) => return Err(explain(error)),
-                }
-                let mut last = None;
-                let mut attached = 0;
-                for tracepoint in tracepoints {
-                    match program.attach("syscalls", tracepoint) {
-                        Ok(_) => attached += 1,
-                        Err(error) => last = Some(explain(error)),
-                    }
-                }
-                if attached == 0 {
-                    return Err(last.unwrap_or_else(|| "no tracepoint".into()));
-                }
+            Attach::Calls(calls) => {
+                self.calls.connect(self.bpf, self.kernel, probe.program, calls)?;
             }
         }
         Ok(())
     }
 
-    /// Takes a program of a failed rung down again; shared ones (tracepoints) serve other sensors and stay.
+    /// Takes a program of a failed rung down again; shared ones (of system calls) serve other sensors and stay.
     fn unload(&mut self, program: &str, level: Level) {
         if level == Level::Syscall {
             return;
@@ -313,7 +303,7 @@ impl Attacher<'_> {
     }
 }
 
-fn explain(error: ProgramError) -> String {
+pub(super) fn explain(error: ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();

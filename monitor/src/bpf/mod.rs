@@ -2,6 +2,7 @@
 //! module that knows aya.
 
 pub mod btf;
+mod calls;
 mod control;
 mod loader;
 mod log;
@@ -9,7 +10,6 @@ pub mod offsets;
 pub mod probes;
 mod rings;
 mod selftest;
-mod tracefs;
 
 pub use control::Control;
 pub use loader::{LoadError, Loaded, LoaderOptions, MaxRung, ProgramStats, SensorState, load};

@@ -4,6 +4,8 @@
 //! version number. What a rung does not see is written beside it, for `bulkhead doctor` and the coverage
 //! manifest.
 
+use monitor_common::call::Call;
+
 /// How good a rung is; the first that works is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -11,7 +13,7 @@ pub enum Level {
     Trampoline,
     /// Typed tracepoints that are not system calls.
     Event,
-    /// Tracepoints of single system calls.
+    /// One program at the end of every system call.
     Syscall,
 }
 
@@ -33,9 +35,8 @@ pub enum Attach {
     Fexit(&'static [&'static str]),
     /// A typed tracepoint.
     TpBtf(&'static str),
-    /// Tracepoints of the category `syscalls`; those that the kernel lacks are left out if at least one of
-    /// them exists.
-    Syscalls(&'static [&'static str]),
+    /// The end of these system calls: a tail call from the one program at the end of all calls.
+    Calls(&'static [Call]),
 }
 
 /// One program at its place.
@@ -83,8 +84,8 @@ const fn fexit(program: &'static str, functions: &'static [&'static str]) -> Pro
     Probe { program, attach: Attach::Fexit(functions), optional: false }
 }
 
-const fn syscalls(program: &'static str, tracepoints: &'static [&'static str]) -> Probe {
-    Probe { program, attach: Attach::Syscalls(tracepoints), optional: false }
+const fn calls(program: &'static str, calls: &'static [Call]) -> Probe {
+    Probe { program, attach: Attach::Calls(calls), optional: false }
 }
 
 /// The same probe, without which its rung still works.
@@ -101,8 +102,7 @@ macro_rules! call {
 
 const SECCOMP: &str =
     "calls that seccomp refuses; 32-bit calls as calls (their effect is seen as a change of state)";
-const RACED: &str = "32-bit calls as calls (their effect is seen as a change of state); names are read from user memory \
-                     at the end of the call and marked raced";
+const RACED: &str = "names are read from user memory at the end of the call and marked raced";
 
 /// Every sensor.
 pub static SENSORS: &[Sensor] = &[
@@ -158,9 +158,18 @@ pub static SENSORS: &[Sensor] = &[
             Rung {
                 level: Level::Syscall,
                 probes: &[
-                    syscalls("call_enter", MOUNT_ENTER),
-                    syscalls("call_exit_mount", MOUNT_EXIT),
-                    syscalls("call_exit_root", &["sys_exit_pivot_root", "sys_exit_chroot"]),
+                    calls(
+                        "call_mount",
+                        &[
+                            Call::Mount,
+                            Call::Umount,
+                            Call::Fsopen,
+                            Call::Fsmount,
+                            Call::OpenTree,
+                            Call::MoveMount,
+                        ],
+                    ),
+                    calls("call_root", &[Call::PivotRoot, Call::Chroot]),
                 ],
                 unseen: RACED,
             },
@@ -179,10 +188,7 @@ pub static SENSORS: &[Sensor] = &[
             },
             Rung {
                 level: Level::Syscall,
-                probes: &[
-                    syscalls("call_enter", &["sys_enter_mount_setattr"]),
-                    syscalls("call_exit_mount", &["sys_exit_mount_setattr"]),
-                ],
+                probes: &[calls("call_mount", &[Call::MountSetattr])],
                 unseen: RACED,
             },
         ],
@@ -212,7 +218,21 @@ pub static SENSORS: &[Sensor] = &[
             },
             Rung {
                 level: Level::Syscall,
-                probes: &[syscalls("call_enter", CRED_ENTER), syscalls("call_exit_cred", CRED_EXIT)],
+                probes: &[calls(
+                    "call_cred",
+                    &[
+                        Call::Setuid,
+                        Call::Setgid,
+                        Call::Setreuid,
+                        Call::Setregid,
+                        Call::Setresuid,
+                        Call::Setresgid,
+                        Call::Setfsuid,
+                        Call::Setfsgid,
+                        Call::Setgroups,
+                        Call::Capset,
+                    ],
+                )],
                 unseen: RACED,
             },
         ],
@@ -230,10 +250,7 @@ pub static SENSORS: &[Sensor] = &[
             },
             Rung {
                 level: Level::Syscall,
-                probes: &[
-                    syscalls("call_enter", &["sys_enter_setns", "sys_enter_unshare"]),
-                    syscalls("call_exit_namespace", &["sys_exit_setns", "sys_exit_unshare"]),
-                ],
+                probes: &[calls("call_namespace", &[Call::Setns, Call::Unshare])],
                 unseen: RACED,
             },
         ],
@@ -256,8 +273,8 @@ pub static SENSORS: &[Sensor] = &[
             },
             Rung {
                 level: Level::Syscall,
-                probes: &[syscalls("call_enter", SOCKET_ENTER), syscalls("call_exit_socket", SOCKET_EXIT)],
-                unseen: "io_uring and 32-bit connects; addresses of failed connects are read from user memory",
+                probes: &[calls("call_socket", &[Call::Connect, Call::Bind, Call::Listen])],
+                unseen: "connects by io_uring; addresses of failed connects are read from user memory",
             },
         ],
         canaries: &["connect", "bind", "listen"],
@@ -274,8 +291,11 @@ pub static SENSORS: &[Sensor] = &[
             },
             Rung {
                 level: Level::Syscall,
-                probes: &[syscalls("open_exit", OPEN_EXIT)],
-                unseen: "io_uring and 32-bit opens; opens that were refused",
+                probes: &[calls(
+                    "call_open",
+                    &[Call::Open, Call::Openat, Call::Openat2, Call::OpenByHandleAt, Call::Creat],
+                )],
+                unseen: "opens by io_uring; opens that were refused",
             },
         ],
         canaries: &["file_open"],
@@ -292,50 +312,3 @@ pub static SENSORS: &[Sensor] = &[
         canaries: &["ptrace"],
     },
 ];
-
-const MOUNT_ENTER: &[&str] = &[
-    "sys_enter_mount",
-    "sys_enter_umount",
-    "sys_enter_pivot_root",
-    "sys_enter_chroot",
-    "sys_enter_fsopen",
-    "sys_enter_fsmount",
-    "sys_enter_open_tree",
-    "sys_enter_move_mount",
-];
-const MOUNT_EXIT: &[&str] = &[
-    "sys_exit_mount",
-    "sys_exit_umount",
-    "sys_exit_fsopen",
-    "sys_exit_fsmount",
-    "sys_exit_open_tree",
-    "sys_exit_move_mount",
-];
-const CRED_ENTER: &[&str] = &[
-    "sys_enter_setuid",
-    "sys_enter_setgid",
-    "sys_enter_setreuid",
-    "sys_enter_setregid",
-    "sys_enter_setresuid",
-    "sys_enter_setresgid",
-    "sys_enter_setfsuid",
-    "sys_enter_setfsgid",
-    "sys_enter_setgroups",
-    "sys_enter_capset",
-];
-const CRED_EXIT: &[&str] = &[
-    "sys_exit_setuid",
-    "sys_exit_setgid",
-    "sys_exit_setreuid",
-    "sys_exit_setregid",
-    "sys_exit_setresuid",
-    "sys_exit_setresgid",
-    "sys_exit_setfsuid",
-    "sys_exit_setfsgid",
-    "sys_exit_setgroups",
-    "sys_exit_capset",
-];
-const SOCKET_ENTER: &[&str] = &["sys_enter_connect", "sys_enter_bind", "sys_enter_listen"];
-const SOCKET_EXIT: &[&str] = &["sys_exit_connect", "sys_exit_bind", "sys_exit_listen"];
-const OPEN_EXIT: &[&str] =
-    &["sys_exit_open", "sys_exit_openat", "sys_exit_openat2", "sys_exit_open_by_handle_at", "sys_exit_creat"];

@@ -1,5 +1,5 @@
-//! The same acts through the 32-bit system call entry of x86-64 (`int 0x80`), which tracepoints of single calls do
-//! not see.
+//! The same acts through the 32-bit system call entry of x86-64 (`int 0x80`), which programs on functions of native
+//! calls do not see.
 
 use crate::sys::{self, Ret, c_string};
 use crate::{Usage, Words, namespace};
