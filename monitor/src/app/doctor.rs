@@ -19,8 +19,12 @@ pub fn doctor(args: &DoctorArgs) -> Result<Exit, Diagnostic> {
     start::raise_memlock();
     let host = Host::read()?;
     let object = read_object(args.object.as_deref())?;
-    let options =
-        LoaderOptions { object: &object, config: host.config, max_rung: start::max_rung(args.rung) };
+    let options = LoaderOptions {
+        object: &object,
+        config: host.config,
+        max_rung: start::max_rung(args.rung),
+        cgroup_root: host.layout.v2_mount(),
+    };
     let (mut loaded, _rings, _control) = bpf::load(&options, |_| Ok(())).map_err(|e| start::explain(&e))?;
     selftest(&mut loaded, &host)?;
     let text = match args.format {

@@ -69,8 +69,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
 
     let object = read_object(args.object.as_deref())?;
     let trusted = trust::find(&args.runtimes);
-    let options =
-        LoaderOptions { object: &object, config: host.config, max_rung: start::max_rung(args.rung) };
+    let options = LoaderOptions {
+        object: &object,
+        config: host.config,
+        max_rung: start::max_rung(args.rung),
+        cgroup_root: host.layout.v2_mount(),
+    };
     let (mut loaded, rings, mut control) = bpf::load(&options, |control| {
         trusted.values().try_for_each(|(file, what)| control.trust(*file, *what))
     })

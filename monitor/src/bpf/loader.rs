@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 
 use aya::maps::{Array, MapData};
-use aya::programs::{BtfTracePoint, FExit, ProgramError};
+use aya::programs::{BtfTracePoint, FExit, Program, ProgramError};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel};
 use monitor_common::offsets::FIELD_COUNT;
 use monitor_common::policy::{Config, SelfTest};
 
 use super::btf::{Btf, BtfError};
 use super::calls::Calls;
+use super::cgroup;
 use super::control::Control;
 use super::log::KernelLog;
 use super::offsets;
@@ -69,6 +71,8 @@ pub struct LoaderOptions<'a> {
     pub config: Config,
     /// The highest rung that may be used.
     pub max_rung: MaxRung,
+    /// Where cgroup v2 is mounted, if it is.
+    pub cgroup_root: Option<&'a Path>,
 }
 
 /// What became of a sensor.
@@ -141,6 +145,7 @@ pub fn load(
         kernel: &kernel,
         types: &types,
         max: options.max_rung,
+        cgroup_root: options.cgroup_root,
         trampolines: None,
     };
     for sensor in SENSORS {
@@ -212,6 +217,7 @@ struct Attacher<'a> {
     kernel: &'a AyaBtf,
     types: &'a Btf,
     max: MaxRung,
+    cgroup_root: Option<&'a Path>,
     /// Set once a trampoline was refused for a reason that holds for all of them.
     trampolines: Option<String>,
 }
@@ -284,6 +290,10 @@ impl Attacher<'_> {
                     return Err(reason);
                 }
             }
+            Attach::Cgroup => {
+                let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
+                cgroup::attach(program, self.cgroup_root)?;
+            }
             Attach::Calls(calls) => {
                 self.calls.connect(self.bpf, self.kernel, probe.program, calls)?;
             }
@@ -296,9 +306,11 @@ impl Attacher<'_> {
         if level == Level::Syscall {
             return;
         }
-        if let Some(Ok(program)) = self.bpf.program_mut(program).map(<&mut FExit>::try_from) {
+        match self.bpf.program_mut(program) {
             // A program that is not loaded needs no unloading.
-            let _ = program.unload();
+            Some(Program::FExit(program)) => drop(program.unload()),
+            Some(program) => cgroup::unload(program),
+            None => {}
         }
     }
 }

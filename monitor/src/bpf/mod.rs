@@ -3,6 +3,7 @@
 
 pub mod btf;
 mod calls;
+mod cgroup;
 mod control;
 mod loader;
 mod log;

@@ -11,7 +11,7 @@ use monitor_common::call::Call;
 pub enum Level {
     /// `fexit` on security hooks and system call functions.
     Trampoline,
-    /// Typed tracepoints that are not system calls.
+    /// Typed tracepoints that are not system calls, and programs at the root of cgroup v2.
     Event,
     /// One program at the end of every system call.
     Syscall,
@@ -35,6 +35,8 @@ pub enum Attach {
     Fexit(&'static [&'static str]),
     /// A typed tracepoint.
     TpBtf(&'static str),
+    /// The root of cgroup v2; what the program runs for, its section says.
+    Cgroup,
     /// The end of these system calls: a tail call from the one program at the end of all calls.
     Calls(&'static [Call]),
 }

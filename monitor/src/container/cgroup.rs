@@ -127,6 +127,15 @@ impl Layout {
         }
     }
 
+    /// Mount point of cgroup v2, if it is mounted.
+    pub fn v2_mount(&self) -> Option<&Path> {
+        match self {
+            Self::V2 { mount } => Some(mount),
+            Self::Hybrid { v2_mount, .. } => Some(v2_mount),
+            Self::V1 { .. } => None,
+        }
+    }
+
     /// Number of the identity hierarchy, 0 for cgroup v2.
     pub fn hierarchy(&self) -> u32 {
         match self {
