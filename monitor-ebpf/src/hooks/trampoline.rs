@@ -1,7 +1,8 @@
 //! The end of watched system calls on the trampoline rung: nothing is added to any other call.
 //!
 //! `long __x64_sys_<call>(const struct pt_regs *regs)` (kernel `arch/x86/include/asm/syscall_wrapper.h`),
-//! `__arm64_sys_<call>` likewise. A call that seccomp refuses never gets here.
+//! `__arm64_sys_<call>` likewise, `__ia32_sys_<call>` for 32-bit calls of x86. A call that seccomp refuses never
+//! gets here.
 
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
@@ -12,9 +13,15 @@ use crate::filter::{self, Subject};
 use crate::kernel::{Ptr, regs};
 
 #[inline(always)]
-fn at_exit(ctx: &FExitContext, call: Call, leave: impl FnOnce(&Subject, Call, &[u64; 6], i64)) -> Option<()> {
-    let subject = Subject::current()?;
-    let args = regs::arguments(Ptr(ctx.arg::<u64>(0)));
+fn at_exit(
+    ctx: &FExitContext,
+    call: Call,
+    compat: bool,
+    leave: impl FnOnce(&Subject, Call, &[u64; 6], i64),
+) -> Option<()> {
+    let subject = Subject { compat, ..Subject::current()? };
+    let regs = Ptr(ctx.arg::<u64>(0));
+    let args = if compat { regs::compat_arguments(regs) } else { regs::arguments(regs) };
     leave(&subject, call, &args, ctx.arg::<i64>(1));
     // What the call changed is remembered, so that it is not reported again as unexplained.
     filter::compare(&subject);
@@ -22,17 +29,18 @@ fn at_exit(ctx: &FExitContext, call: Call, leave: impl FnOnce(&Subject, Call, &[
 }
 
 macro_rules! at_exit {
-    ($( $program:ident: $call:ident by $leave:ident; )+) => {$(
+    ($compat:literal; $( $program:ident: $call:ident by $leave:ident; )+) => {$(
         #[doc = concat!("End of [`Call::", stringify!($call), "`].")]
         #[fexit]
         fn $program(ctx: FExitContext) -> i32 {
-            at_exit(&ctx, Call::$call, call::$leave);
+            at_exit(&ctx, Call::$call, $compat, call::$leave);
             0
         }
     )+};
 }
 
 at_exit! {
+    false;
     exit_mount: Mount by leave_mount;
     exit_umount: Umount by leave_mount;
     exit_pivot_root: PivotRoot by leave_root;
@@ -54,4 +62,20 @@ at_exit! {
     exit_setfsgid: Setfsgid by leave_cred;
     exit_setgroups: Setgroups by leave_cred;
     exit_capset: Capset by leave_cred;
+}
+
+// What credentials a 32-bit call changed is found by comparison at the task's next event; a mount is not.
+at_exit! {
+    true;
+    exit_mount_32: Mount by leave_mount;
+    exit_umount_32: Umount by leave_mount;
+    exit_pivot_root_32: PivotRoot by leave_root;
+    exit_chroot_32: Chroot by leave_root;
+    exit_fsopen_32: Fsopen by leave_mount;
+    exit_fsmount_32: Fsmount by leave_mount;
+    exit_open_tree_32: OpenTree by leave_mount;
+    exit_move_mount_32: MoveMount by leave_mount;
+    exit_mount_setattr_32: MountSetattr by leave_mount;
+    exit_setns_32: Setns by leave_namespace;
+    exit_unshare_32: Unshare by leave_namespace;
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use aya::maps::{Array, MapData};
 use aya::programs::{BtfTracePoint, FExit, Program, ProgramError};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel};
+use monitor_common::call::Call;
 use monitor_common::offsets::FIELD_COUNT;
 use monitor_common::policy::{Config, SelfTest};
 
@@ -295,7 +296,13 @@ impl Attacher<'_> {
                 cgroup::attach(program, self.cgroup_root)?;
             }
             Attach::Calls(calls) => {
-                self.calls.connect(self.bpf, self.kernel, probe.program, calls)?;
+                // A call that this kernel does not have must not put the program at the end of every other one.
+                let calls: Vec<Call> =
+                    calls.iter().copied().filter(|call| has_call(self.types, call.name())).collect();
+                if calls.is_empty() {
+                    return Err("the kernel has no such call".into());
+                }
+                self.calls.connect(self.bpf, self.kernel, probe.program, &calls)?;
             }
         }
         Ok(())
@@ -313,6 +320,13 @@ impl Attacher<'_> {
             None => {}
         }
     }
+}
+
+/// True if the kernel has a system call of this name, or if its type information names no system calls.
+fn has_call(types: &Btf, name: &str) -> bool {
+    let known =
+        |name: &str| ["__x64_sys_", "__arm64_sys_"].iter().any(|p| types.has_function(&format!("{p}{name}")));
+    known(name) || !known("mount")
 }
 
 pub(super) fn explain(error: ProgramError) -> String {

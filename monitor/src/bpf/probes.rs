@@ -102,6 +102,15 @@ macro_rules! call {
     };
 }
 
+/// A program on the function of a 32-bit call: kernels without 32-bit programs have none.
+macro_rules! call32 {
+    ($program:literal, $name:literal) => {
+        optional(fexit($program, &[concat!("__ia32_sys_", $name)]))
+    };
+}
+
+/// On the trampoline rung.
+const REFUSED: &str = "calls that seccomp refuses";
 const SECCOMP: &str =
     "calls that seccomp refuses; 32-bit calls as calls (their effect is seen as a change of state)";
 const RACED: &str = "names are read from user memory at the end of the call and marked raced";
@@ -147,15 +156,31 @@ pub static SENSORS: &[Sensor] = &[
                 level: Level::Trampoline,
                 probes: &[
                     call!("exit_mount", "mount"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_mount_32", "mount"),
                     call!("exit_umount", "umount"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_umount_32", "umount"),
                     call!("exit_pivot_root", "pivot_root"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_pivot_root_32", "pivot_root"),
                     call!("exit_chroot", "chroot"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_chroot_32", "chroot"),
                     call!("exit_fsopen", "fsopen"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_fsopen_32", "fsopen"),
                     call!("exit_fsmount", "fsmount"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_fsmount_32", "fsmount"),
                     call!("exit_open_tree", "open_tree"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_open_tree_32", "open_tree"),
                     call!("exit_move_mount", "move_mount"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_move_mount_32", "move_mount"),
                 ],
-                unseen: SECCOMP,
+                unseen: REFUSED,
             },
             Rung {
                 level: Level::Syscall,
@@ -185,8 +210,12 @@ pub static SENSORS: &[Sensor] = &[
         rungs: &[
             Rung {
                 level: Level::Trampoline,
-                probes: &[call!("exit_mount_setattr", "mount_setattr")],
-                unseen: SECCOMP,
+                probes: &[
+                    call!("exit_mount_setattr", "mount_setattr"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_mount_setattr_32", "mount_setattr"),
+                ],
+                unseen: REFUSED,
             },
             Rung {
                 level: Level::Syscall,
@@ -247,8 +276,15 @@ pub static SENSORS: &[Sensor] = &[
         rungs: &[
             Rung {
                 level: Level::Trampoline,
-                probes: &[call!("exit_setns", "setns"), call!("exit_unshare", "unshare")],
-                unseen: SECCOMP,
+                probes: &[
+                    call!("exit_setns", "setns"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_setns_32", "setns"),
+                    call!("exit_unshare", "unshare"),
+                    #[cfg(target_arch = "x86_64")]
+                    call32!("exit_unshare_32", "unshare"),
+                ],
+                unseen: REFUSED,
             },
             Rung {
                 level: Level::Syscall,
