@@ -25,6 +25,7 @@ usage: scenarios --bulkhead PATH [options] [FILTER]…
   --disable-rule ID     passed on to the daemon
   --mutate              for each rule: with it disabled, a scenario must fail
   --no-daemon           only the acts: what the kernel answered is checked
+  --proofs              also says what each scenario proves, for `cargo xtask coverage`
   --save-evidence FILE  every line that the daemon wrote is kept there
   --list                names of the scenarios, and nothing else
 
@@ -56,6 +57,8 @@ pub struct Flags {
     pub mutate: bool,
     /// Acts only.
     pub no_daemon: bool,
+    /// Lines that say what is proved.
+    pub proofs: bool,
     /// Where to keep the daemon's lines.
     pub evidence: Option<PathBuf>,
     /// Names only.
@@ -95,6 +98,7 @@ impl Flags {
                 "--disable-rule" => flags.disabled.push(value()?),
                 "--mutate" => flags.mutate = true,
                 "--no-daemon" => flags.no_daemon = true,
+                "--proofs" => flags.proofs = true,
                 "--save-evidence" => flags.evidence = Some(value()?.into()),
                 "--list" => flags.list = true,
                 "--help" | "-h" => flags.help = true,

@@ -19,11 +19,18 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// By the name in options.
+    /// The name in options and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::Hybrid => "hybrid",
+        }
+    }
+
+    /// By that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [(Self::V1, "v1"), (Self::V2, "v2"), (Self::Hybrid, "hybrid")]
-            .into_iter()
-            .find_map(|(layout, known)| (known == name).then_some(layout))
+        [Self::V1, Self::V2, Self::Hybrid].into_iter().find(|layout| layout.name() == name)
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{bail, ensure};
 use serde_json::Value;
 
-use crate::proof::{self, Level};
+use crate::proof::{self, Level, Proved};
 use crate::record::Record;
 use crate::runtime::Container;
 use crate::scenario::{Answer, Expect, Rung, Scenario};
@@ -22,21 +22,43 @@ pub fn judge(
     rung: Rung,
     container: &Container,
     records: &[Record],
-) -> anyhow::Result<Vec<(String, Level)>> {
-    let mut expected = Vec::new();
-    for expect in scenario.expect.iter().filter(|e| e.rungs.is_empty() || e.rungs.contains(&rung)) {
-        let Some(found) = records.iter().find(|record| matches(expect, record)) else {
-            bail!("missing {}; the process's records:{}", describe(expect), show(records, expect));
-        };
-        check_context(found, container)?;
-        expected.push(found);
-    }
+) -> anyhow::Result<Proved> {
+    let expected = match expected(scenario, rung, container, records) {
+        found if scenario.unseen.as_ref().is_none_or(|unseen| !unseen.is_on(rung)) => Some(found?),
+        Ok(_) => bail!("what `unseen` names is seen now: take it away"),
+        Err(_) => None,
+    };
     let unwanted: Vec<&Record> =
         records.iter().filter(|r| r.class() == "finding" && scenario.forbid.covers(r.rule())).collect();
     if !unwanted.is_empty() {
         bail!("forbidden:{}", lines(unwanted.into_iter()));
     }
-    proof::of(&scenario.rows, &expected)
+    match expected {
+        Some(expected) => proof::of(scenario, &expected),
+        None => Ok(scenario.evasion.iter().map(|code| (code.clone(), Level::Unseen)).collect()),
+    }
+}
+
+/// The records that were expected.
+fn expected<'a>(
+    scenario: &Scenario,
+    rung: Rung,
+    container: &Container,
+    records: &'a [Record],
+) -> anyhow::Result<Vec<&'a Record>> {
+    let mut expected = Vec::new();
+    for expect in scenario.expect.iter().filter(|e| e.rungs.is_empty() || e.rungs.contains(&rung)) {
+        let found: Vec<&Record> = records.iter().filter(|record| matches(expect, record)).collect();
+        if found.len() < expect.count.max(1) {
+            let (missing, of) = (describe(expect), found.len());
+            bail!("missing {missing}: {of} found; the process's records:{}", show(records, expect));
+        }
+        for record in &found {
+            check_context(record, container)?;
+        }
+        expected.extend(found);
+    }
+    Ok(expected)
 }
 
 fn matches(expect: &Expect, record: &Record) -> bool {
@@ -82,10 +104,11 @@ fn check_context(record: &Record, container: &Container) -> anyhow::Result<()> {
 }
 
 fn describe(expect: &Expect) -> String {
+    let times = if expect.count > 1 { format!("{} times ", expect.count) } else { String::new() };
     if expect.rule.is_empty() {
-        return format!("event {} with {:?} and flags {:?}", expect.event, expect.field, expect.flags);
+        return format!("{times}event {} with {:?} and flags {:?}", expect.event, expect.field, expect.flags);
     }
-    let mut text = format!("finding {}", expect.rule);
+    let mut text = format!("{times}finding {}", expect.rule);
     for (name, value) in [("result", &expect.result), ("severity", &expect.severity)] {
         if !value.is_empty() {
             text = format!("{text} {name} {value}");
@@ -186,6 +209,17 @@ mod tests {
         );
         check("expect = [{ rule = \"C01\", evidence = [\"pid_ns\"] }]", &found, Some("missing"));
         check("expect = [{ rule = \"C01\", rungs = [\"trampoline\"] }]", &[], None);
+        check(
+            "expect = [{ rule = \"C01\", count = 2 }]",
+            &found,
+            Some("missing 2 times finding C01: 1 found"),
+        );
+        let unseen = |rung| {
+            format!("unseen = {{ rungs = [\"{rung}\"], why = \"\" }}\nexpect = [{{ rule = \"C01\" }}]")
+        };
+        check(&unseen("tracepoint"), &found, Some("is seen now"));
+        check(&unseen("tracepoint"), &[], None);
+        check(&unseen("trampoline"), &[], Some("missing finding C01"));
         check("forbid = \"any\"", &found, Some("forbidden"));
         check("forbid = [\"C06\"]", &found, None);
         check("forbid = [\"C01\"]", &found, Some("forbidden"));

@@ -108,6 +108,8 @@ pub struct Expect {
     pub flags: Vec<String>,
     /// Rungs on which this is expected; empty for all.
     pub rungs: Vec<Rung>,
+    /// How many records at least, if more than one.
+    pub count: usize,
 }
 
 /// What must not be there.
@@ -193,6 +195,30 @@ pub struct Scenario {
     /// else by the expected events.
     #[serde(default)]
     pub rows: Vec<String>,
+    /// The evasion of `docs/evasions.tsv` that it tries.
+    #[serde(default)]
+    pub evasion: Option<String>,
+    /// Where what is expected is known not to be seen. It fails there as soon as it is.
+    #[serde(default)]
+    pub unseen: Option<Unseen>,
+}
+
+/// A gap that is known and tested.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unseen {
+    /// Rungs; empty for all.
+    #[serde(default)]
+    pub rungs: Vec<Rung>,
+    /// The reason, for people.
+    pub why: String,
+}
+
+impl Unseen {
+    /// True if the gap is there on this rung.
+    pub fn is_on(&self, rung: Rung) -> bool {
+        self.rungs.is_empty() || self.rungs.contains(&rung)
+    }
 }
 
 /// A cgroup layout by name.
@@ -300,15 +326,16 @@ impl Book {
             let says_nothing = matches!(&scenario.forbid, Forbid::Rules(rules) if rules.is_empty());
             ensure!(!scenario.expect.is_empty() || !says_nothing, "{name}: neither expects nor forbids");
         }
-        let catalogue: BTreeSet<&str> = proof::rows().collect();
-        for Scenario { name, rows, expect, .. } in &self.scenarios {
+        let (catalogue, evasions) = (proof::rows(), proof::evasions());
+        for Scenario { name, rows, expect, evasion, unseen, .. } in &self.scenarios {
             for row in rows {
                 ensure!(catalogue.contains(row.as_str()), "{name}: no row {row} in docs/catalogue.tsv");
             }
-            ensure!(
-                rows.is_empty() || !expect.is_empty(),
-                "{name}: rows, but nothing expected to prove them"
-            );
+            if let Some(code) = evasion {
+                ensure!(evasions.contains(code.as_str()), "{name}: no evasion {code} in docs/evasions.tsv");
+            }
+            let claims = !rows.is_empty() || evasion.is_some() || unseen.is_some();
+            ensure!(!claims || !expect.is_empty(), "{name}: nothing is expected that would prove it");
         }
         for scenario in &self.scenarios {
             for twin in &scenario.twin_of {

@@ -30,6 +30,11 @@ impl Tally {
         Self { silent: true, ..Self::default() }
     }
 
+    /// True if it prints nothing.
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
     /// True if this passed.
     pub fn has_passed(&self, name: &str) -> bool {
         self.good.contains(name)

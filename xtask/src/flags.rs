@@ -32,6 +32,8 @@ pub(crate) enum Verb {
     Test(TestFlags),
     /// Boot kernels under QEMU and run the scenarios, or a command, in each.
     Vm(VmFlags),
+    /// Merge what `test` and `vm` proved into docs/proofs.tsv and docs/coverage.md.
+    Coverage(CoverageFlags),
     /// What `bench` measures: one load, as a program of its own
     #[command(hide = true)]
     Load(LoadFlags),
@@ -132,6 +134,14 @@ pub(crate) struct VmFlags {
     /// Only the scenarios whose name contains one of these, and options of the scenario runner
     #[arg(last = true, value_name = "FILTER")]
     pub(crate) scenarios: Vec<String>,
+}
+
+/// Example: cargo xtask coverage --forget 7.0
+#[derive(Debug, Default, Args)]
+pub(crate) struct CoverageFlags {
+    /// Drop what a kernel series proved, for one that is tested no more (repeatable)
+    #[arg(long, value_name = "SERIES")]
+    pub(crate) forget: Vec<String>,
 }
 
 /// A file to be packed into the guest.

@@ -7,6 +7,7 @@
 
 mod bench;
 mod build;
+mod coverage;
 mod demo;
 mod flags;
 mod live;
@@ -46,6 +47,7 @@ fn dispatch(flags: &Flags) -> anyhow::Result<ExitCode> {
         Verb::Run(flags) => run::run(&project, flags),
         Verb::Test(flags) => test::run(&project, flags),
         Verb::Vm(flags) => vm::run(&project, flags),
+        Verb::Coverage(flags) => coverage::run(&project, flags),
         Verb::Demo(DemoFlags {}) => demo::run(&project),
         Verb::Bench(flags) => bench::run(&project, flags),
         Verb::Load(flags) => bench::load(flags),

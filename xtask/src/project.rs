@@ -71,7 +71,7 @@ impl Project {
     }
 
     /// Reads a TOML file of the repository.
-    pub(crate) fn data<T: serde::de::DeserializeOwned>(&self, file: &str) -> anyhow::Result<T> {
+    pub(crate) fn data<T: serde::de::DeserializeOwned>(&self, file: impl AsRef<Path>) -> anyhow::Result<T> {
         let path = self.root.join(file);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("{} is not as expected", path.display()))

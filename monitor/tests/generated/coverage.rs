@@ -1,11 +1,13 @@
-//! `docs/coverage.md`: which rows of the catalogue are detected, by which rule, on which rung.
+//! `docs/coverage.md`: which rows of the catalogue are detected, by which rule, and what the tests proved of it.
 
 use std::collections::BTreeMap;
 
 use monitor::bpf::probes::{Level, Rung, SENSORS, Sensor};
 use monitor::detect::{RULES, RuleInfo};
 
-use super::{GENERATED, head, row};
+use super::evasions::Evasion;
+use super::proofs::{Column, Proofs};
+use super::{GENERATED, evasions, head, row};
 
 /// The sensors whose records each rule judges. All of them are needed for all of the rule.
 const NEEDS: &[(&str, &[&str])] = &[
@@ -56,9 +58,23 @@ const INVARIANTS: &[(&str, &str)] = &[
     ("I-16", "files of image and host change only with their times"),
 ];
 
-/// The rows of the catalogue: id and text, from the lines of `docs/catalogue.tsv`.
-pub(crate) fn catalogue(text: &str) -> BTreeMap<&str, &str> {
-    text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t')).collect()
+/// A row of `docs/catalogue.tsv`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Behaviour<'a> {
+    /// What it is.
+    text: &'a str,
+    /// Why no rule finds it, if none does.
+    reason: Option<&'a str>,
+}
+
+/// The rows of the catalogue by id.
+pub(crate) fn catalogue(text: &str) -> BTreeMap<&str, Behaviour<'_>> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let read = |line| {
+        let mut words = str::split(line, '\t');
+        Some((words.next()?, Behaviour { text: words.next()?, reason: words.next() }))
+    };
+    lines.filter_map(read).collect()
 }
 
 fn needs(rule: &str) -> &'static [&'static str] {
@@ -70,8 +86,21 @@ fn sensor(name: &str) -> Option<&'static Sensor> {
 }
 
 /// What does not fit together: tables of this file, rules, sensors, catalogue.
-pub(crate) fn complaints(catalogue: &BTreeMap<&str, &str>) -> Vec<String> {
+pub(crate) fn complaints(catalogue: &BTreeMap<&str, Behaviour<'_>>) -> Vec<String> {
     let mut complaints = Vec::new();
+    for (id, behaviour) in catalogue {
+        match (claims(id).first(), behaviour.reason) {
+            (None, None) => {
+                complaints.push(format!("no rule names {id}, and docs/catalogue.tsv does not say why"));
+            }
+            (Some(rule), Some(_)) => {
+                let rule = rule.id;
+                complaints
+                    .push(format!("{id} is found by {rule}: take its reason out of docs/catalogue.tsv"));
+            }
+            _ => {}
+        }
+    }
     for rule in RULES {
         if needs(rule.id).is_empty() {
             complaints.push(format!("NEEDS does not say what rule {} stands on", rule.id));
@@ -100,58 +129,119 @@ fn rung(sensor: &Sensor, trampolines: bool) -> Option<&'static Rung> {
     sensor.rungs.iter().find(|rung| trampolines || rung.level != Level::Trampoline)
 }
 
-/// The rungs that a rule stands on: `no` if a sensor has none.
-fn stands_on(rule: &RuleInfo, trampolines: bool) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for name in needs(rule.id) {
-        let level =
-            sensor(name).and_then(|sensor| rung(sensor, trampolines)).map_or("no", |rung| rung.level.name());
-        if !names.contains(&level) {
-            names.push(level);
-        }
-    }
-    if names.contains(&"no") { "no".to_owned() } else { names.join(", ") }
+/// True if each sensor that a rule needs has a rung there.
+fn stands_on(rule: &RuleInfo, trampolines: bool) -> bool {
+    needs(rule.id).iter().all(|name| sensor(name).is_some_and(|sensor| rung(sensor, trampolines).is_some()))
+}
+
+/// The rules that name a row.
+fn claims(row: &str) -> Vec<&'static RuleInfo> {
+    RULES.iter().filter(|rule| rule.behaviours.contains(&row)).collect()
 }
 
 /// The page.
-pub(crate) fn page(catalogue: &BTreeMap<&str, &str>) -> String {
+pub(crate) fn page(
+    catalogue: &BTreeMap<&str, Behaviour<'_>>,
+    evasions: &BTreeMap<&str, Evasion<'_>>,
+    proofs: &Proofs,
+) -> String {
     let mut page = format!(
         "# Coverage\n\n{GENERATED}\n\
-         What Bulkhead claims to detect, from the rules, the probe table and `docs/catalogue.tsv`. It is a claim: \
-         `cargo xtask test` runs the scenarios behind it on this host and in virtual machines, and prints what \
-         each kernel proved. `bulkhead doctor` says which rung each sensor gets on a machine, and why not a \
-         better one.\n"
+         What Bulkhead detects of `docs/catalogue.tsv`, by kernel series and by the rung that it was told to use. \
+         Scenarios name the rows that they prove; what passed is in `docs/proofs.tsv`, with cgroup layouts and \
+         runtimes, and `cargo xtask coverage` brings both files up to date after `cargo xtask test` or `vm`.\n\n\
+         - **finding**: a finding that names the row was proved there;\n\
+         - **event**: the act was seen there, as an event that no rule judges;\n\
+         - **claimed**: a rule names the row and has its sensors there, but no scenario proved it;\n\
+         - **–**: nothing.\n\n\
+         `bulkhead doctor` says which rung each sensor gets on a machine, and why not a better one.\n"
     );
-    covered(&mut page, catalogue);
+    let found = |id: &str| proofs.best(id) == Some("finding");
+    let (by_rule, rest): (Vec<_>, Vec<_>) =
+        catalogue.iter().partition(|(id, _)| !claims(id).is_empty() || found(id));
+    let (by_event, open): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(id, _)| proofs.best(id).is_some());
+    let proved = by_rule.iter().filter(|(id, _)| found(id)).count();
+    page.push_str(&format!(
+        "\nOf {} rows, {proved} are proved by a finding on some kernel, {} more are claimed by a rule, {} are seen as \
+         events only, and {} are not detected.\n",
+        catalogue.len(),
+        by_rule.len() - proved,
+        by_event.len(),
+        open.len()
+    ));
+    covered(&mut page, &by_rule, proofs);
+    events(&mut page, &by_event, proofs);
+    undetected(&mut page, &open);
+    evasions::section(&mut page, evasions, proofs);
+    stood_on(&mut page, proofs);
     invariants(&mut page);
     rungs(&mut page);
-    open(&mut page, catalogue);
     page
 }
 
-fn covered(page: &mut String, catalogue: &BTreeMap<&str, &str>) {
-    let claims = |id: &str| RULES.iter().filter(|rule| rule.behaviours.contains(&id)).collect::<Vec<_>>();
-    let count = catalogue.keys().filter(|id| !claims(id).is_empty()).count();
-    page.push_str(&format!(
-        "\n## Rows that are detected\n\n{count} of {} rows. *Trampolines* and *tracepoints only* name the rungs that \
-         the rule stands on where the kernel allows trampolines, and where it does not.\n",
-        catalogue.len()
-    ));
-    page.push_str(&head(&[
-        "Row",
-        "Behaviour",
-        "Rule",
-        "Sensors",
-        "Trampolines",
-        "Tracepoints only",
-        "Which part",
-    ]));
-    for (id, text) in catalogue {
-        for rule in claims(id) {
-            let part = PARTS.iter().find(|(row, _)| row == id).map_or("", |(_, part)| part);
-            let (with, without) = (stands_on(rule, true), stands_on(rule, false));
-            page.push_str(&row(&[id, text, rule.id, &needs(rule.id).join(", "), &with, &without, part]));
-        }
+/// Titles before, one for each column, titles after.
+pub(crate) fn titles(before: &[&str], columns: &[Column], after: &[&str]) -> String {
+    let columns: Vec<String> = columns.iter().map(Column::title).collect();
+    let middle = columns.iter().map(String::as_str);
+    head(&before.iter().copied().chain(middle).chain(after.iter().copied()).collect::<Vec<_>>())
+}
+
+type Rows<'a> = [(&'a &'a str, &'a Behaviour<'a>)];
+
+fn covered(page: &mut String, rows: &Rows<'_>, proofs: &Proofs) {
+    let columns = proofs.columns();
+    page.push_str("\n## Rows that rules find\n");
+    page.push_str(&titles(&["Row", "Behaviour", "Rules"], &columns, &["Which part"]));
+    for (id, behaviour) in rows {
+        let rules: Vec<&str> = claims(id).iter().map(|rule| rule.id).collect();
+        let (rules, part) =
+            (rules.join(", "), PARTS.iter().find(|(row, _)| row == *id).map_or("", |part| part.1));
+        let mut cells = vec![**id, behaviour.text, &rules];
+        cells.extend(columns.iter().map(|column| match proofs.level(id, column) {
+            Some(level) => level,
+            None if claims(id).iter().any(|rule| stands_on(rule, column.has_trampolines())) => "claimed",
+            None => "–",
+        }));
+        cells.push(part);
+        page.push_str(&row(&cells));
+    }
+}
+
+fn events(page: &mut String, rows: &Rows<'_>, proofs: &Proofs) {
+    let columns = proofs.columns();
+    page.push_str("\n## Rows that are seen as events only\n");
+    page.push_str(&titles(&["Row", "Behaviour"], &columns, &["Why no rule"]));
+    for (id, behaviour) in rows {
+        let mut cells = vec![**id, behaviour.text];
+        cells.extend(columns.iter().map(|column| proofs.level(id, column).unwrap_or("–")));
+        cells.push(behaviour.reason.unwrap_or(""));
+        page.push_str(&row(&cells));
+    }
+}
+
+fn undetected(page: &mut String, rows: &Rows<'_>) {
+    page.push_str("\n## Rows that are not detected\n");
+    page.push_str(&head(&["Row", "Behaviour", "Why not"]));
+    for (id, behaviour) in rows {
+        page.push_str(&row(&[id, behaviour.text, behaviour.reason.unwrap_or("")]));
+    }
+}
+
+fn stood_on(page: &mut String, proofs: &Proofs) {
+    let columns = proofs.columns();
+    page.push_str("\n## The rung that each sensor had where this was proved\n");
+    page.push_str(&titles(&["Sensor", "Rules that need it"], &columns, &[]));
+    for sensor in SENSORS {
+        let needed: Vec<&str> = NEEDS
+            .iter()
+            .filter(|(_, sensors)| sensors.contains(&sensor.name))
+            .map(|(rule, _)| *rule)
+            .collect();
+        let needed = needed.join(", ");
+        let mut cells = vec![sensor.name, &needed];
+        let got = |column: &Column| proofs.sensors.get(&(sensor.name.to_owned(), column.clone()));
+        cells.extend(columns.iter().map(|column| got(column).map_or("not run", String::as_str)));
+        page.push_str(&row(&cells));
     }
 }
 
@@ -183,24 +273,16 @@ fn rungs(page: &mut String) {
     }
 }
 
-fn open(page: &mut String, catalogue: &BTreeMap<&str, &str>) {
-    page.push_str("\n## Rows that are not detected yet\n\nNo rule claims these.\n");
-    page.push_str(&head(&["Row", "Behaviour"]));
-    for (id, text) in catalogue {
-        if !RULES.iter().any(|rule| rule.behaviours.contains(id)) {
-            page.push_str(&row(&[id, text]));
-        }
-    }
-}
-
 #[test]
 fn a_catalogue_without_a_claimed_row_is_found() {
-    let complaints = complaints(&catalogue("# no row\nA01\tonly this\n"));
-    assert!(complaints.iter().any(|c| c.contains("rule C01 names C01")), "{complaints:?}");
+    let complaints = complaints(&catalogue("# no row\nA01\tonly this\twhy\nG01\tand this\n"));
+    for wanted in ["rule C01 names C01", "no rule names G01", "A01 is found by A01"] {
+        assert!(complaints.iter().any(|c| c.contains(wanted)), "{complaints:?}");
+    }
 }
 
 #[test]
 fn a_rule_without_a_sensor_below_trampolines_says_so() {
     let b14 = RULES.iter().find(|rule| rule.id == "B14").unwrap();
-    assert_eq!((stands_on(b14, true).as_str(), stands_on(b14, false).as_str()), ("trampoline", "no"));
+    assert!(stands_on(b14, true) && !stands_on(b14, false));
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use super::{Claims, Stage};
 use crate::judge::{self, judge_answers};
 use crate::process::{self, Dialogue};
+use crate::proof::Proved;
 use crate::record::Record;
 use crate::runtime::{Container, Kind, Runtime, Spec};
 use crate::scenario::{Answer, Rung, Scenario, Setup, Where};
@@ -65,13 +66,23 @@ impl Group<'_> {
             for scenario in alone {
                 let result = self.entry(scenario);
                 stop::check()?;
-                self.tally.take(&self.label(&scenario.name), &result);
+                self.take(scenario, result);
             }
             if !shared.is_empty() {
                 self.shared(setup, &shared)?;
             }
         }
         Ok(())
+    }
+
+    /// Counts a scenario, and says what it proved.
+    fn take(&mut self, scenario: &Scenario, result: anyhow::Result<Proved>) {
+        // Acts alone prove nothing, and no more do mutations.
+        if self.store.is_some() && !self.tally.is_silent() {
+            let ledger = &self.stage.ledger;
+            ledger.scenario(self.rung, self.kind, &scenario.name, result.as_ref().ok());
+        }
+        self.tally.take(&self.label(&scenario.name), &result.map(drop));
     }
 
     fn mounts(&self, setup: &Setup) -> Vec<(String, String)> {
@@ -86,7 +97,7 @@ impl Group<'_> {
     }
 
     /// A scenario that is a container's own first program.
-    fn entry(&mut self, scenario: &Scenario) -> anyhow::Result<()> {
+    fn entry(&mut self, scenario: &Scenario) -> anyhow::Result<Proved> {
         ensure!(scenario.prepare.is_empty(), "a first program has nothing before it");
         let setup = self.setup(&scenario.setup)?.clone();
         let mounts = self.mounts(&setup);
@@ -114,10 +125,9 @@ impl Group<'_> {
             }
         };
         for scenario in scenarios {
-            let label = self.label(&scenario.name);
             let result = self.act(scenario, &mut live);
             stop::check()?;
-            self.tally.take(&label, &result);
+            self.take(scenario, result);
         }
         let result = self.end(live);
         stop::check()?;
@@ -140,7 +150,7 @@ impl Group<'_> {
         Ok(Live { container, session, started })
     }
 
-    fn act(&mut self, scenario: &Scenario, live: &mut Live) -> anyhow::Result<()> {
+    fn act(&mut self, scenario: &Scenario, live: &mut Live) -> anyhow::Result<Proved> {
         let nonce = unique();
         let host_process = self.stage.fixture.host_process();
         for words in &scenario.prepare {
@@ -191,12 +201,12 @@ impl Group<'_> {
         Ok(Some(trace.records))
     }
 
-    fn judge(&mut self, scenario: &Scenario, container: &Container, nonce: &str) -> anyhow::Result<()> {
+    fn judge(&mut self, scenario: &Scenario, container: &Container, nonce: &str) -> anyhow::Result<Proved> {
         match self.trace(nonce)? {
-            None => Ok(()),
+            None => Ok(Proved::new()),
             Some(records) => {
                 self.claims.take(&records);
-                judge::judge(scenario, self.rung, container, &records).map(drop)
+                judge::judge(scenario, self.rung, container, &records)
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::fixture::{Fixture, Folder};
 use crate::flags::Flags;
 use crate::host::{Host, HostMounts};
 use crate::judge;
+use crate::proof::Ledger;
 use crate::record::Record;
 use crate::rootfs;
 use crate::runtime::{Env, Kind};
@@ -52,6 +53,7 @@ struct Stage {
     limits: Limits,
     fixture: Fixture,
     env: Rc<Env>,
+    ledger: Ledger,
     mounts: Arc<HostMounts>,
     work: PathBuf,
     _folder: Folder,
@@ -82,8 +84,10 @@ pub fn run(flags: Flags) -> anyhow::Result<bool> {
     let rootfs = rootfs::make(&work.join("rootfs"), &actor)?;
     let branch = Branch::make(&host)?;
     let fixture = Fixture::make(&work, &actor, &branch.home, &mounts)?;
+    // With rules switched off, what passes proves less than it says.
+    let ledger = Ledger::new(flags.proofs && flags.disabled.is_empty(), host.layout);
     let env = Rc::new(Env { work: work.clone(), rootfs, branch, host, limit: limits.command });
-    let stage = Stage { flags, book, limits, fixture, env, mounts, work, _folder: folder };
+    let stage = Stage { flags, book, limits, fixture, env, ledger, mounts, work, _folder: folder };
 
     let mut tally = Tally::default();
     if stage.flags.mutate {
@@ -155,6 +159,9 @@ impl Stage {
                 return Ok(());
             }
         };
+        for (sensor, got, _) in daemon.store.all().iter().flat_map(Record::coverage) {
+            self.ledger.sensor(rung, &sensor, got.as_deref());
+        }
         let claims = self.runtimes(rung, Some(&daemon.store), tally)?;
         match daemon.stop() {
             Ok(store) => {

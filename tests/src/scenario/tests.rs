@@ -43,7 +43,8 @@ fn contradictions_are_named() {
     check(&format!("{head}expect = [{{}}]"), "either a rule or an event");
     check(&format!("{head}forbid = \"all\""), "forbid is");
     check(&format!("{head}forbid = \"any\"\nrows = [\"C99\"]"), "no row C99");
-    check(&format!("{head}forbid = \"any\"\nrows = [\"C01\"]"), "nothing expected to prove them");
+    check(&format!("{head}forbid = \"any\"\nrows = [\"C01\"]"), "nothing is expected that would");
+    check(&format!("{head}forbid = \"any\"\nevasion = \"T99\""), "no evasion T99");
     check(&format!("{head}forbid = \"any\"\ntwin_of = [\"y\"]"), "twin of unknown y");
     check(&format!("{head}forbid = \"any\"\n{head}forbid = \"any\""), "two scenarios");
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 
 use crate::build;
+use crate::coverage;
 use crate::project::{Pins, Project};
 use crate::say;
 use crate::setup::{self, Ebpf};
@@ -152,14 +153,19 @@ pub(crate) fn scenarios(project: &Project, words: &[&str]) -> anyhow::Result<Ver
     let cmd = programs.iter().fold(cmd, |cmd, program| cmd.args(["--bin", *program]));
     cmd.run().context("the daemon or the scenarios do not build")?;
     let release = project.target.join("release");
-    let cmd =
-        project.cmd(release.join("scenarios")).arg("--bulkhead").arg(release.join("bulkhead")).args(words);
+    let cmd = project.cmd(release.join("scenarios")).arg("--bulkhead").arg(release.join("bulkhead"));
     let mut lines = ScenarioLines::default();
-    let failure = stream(cmd, |line| {
+    let mut proofs = Vec::new();
+    let failure = stream(cmd.arg("--proofs").args(words), |line| {
+        if let Some(proof) = line.strip_prefix(coverage::WORD) {
+            proofs.push(proof.to_owned());
+            return false;
+        }
         lines.take(line);
         // The only line of that form is the run's own last one.
         Counts::from_summary(line).is_none()
     })?;
+    coverage::keep(project, &proofs)?;
     Ok(lines.verdict(failure))
 }
 

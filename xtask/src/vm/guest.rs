@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use crate::coverage;
 use crate::say;
 
 /// A guest that has not reached its init script by then hangs: boots take 3 s, on a busy machine 15 s.
@@ -47,6 +48,8 @@ pub(crate) enum Ending {
 pub(crate) struct Outcome {
     pub(crate) ending: Ending,
     pub(crate) lines: Vec<String>,
+    /// What its scenarios proved.
+    pub(crate) proofs: Vec<String>,
 }
 
 impl Guest<'_> {
@@ -102,7 +105,7 @@ impl Guest<'_> {
     fn follow(&self, incoming: &Receiver<String>) -> Outcome {
         let start = Instant::now();
         let mut booted = false;
-        let mut lines = Vec::new();
+        let (mut lines, mut proofs) = (Vec::new(), Vec::new());
         let ending = loop {
             let limit = if booted { self.limit } else { BOOT_LIMIT.min(self.limit) };
             let line = match incoming.recv_timeout(limit.saturating_sub(start.elapsed())) {
@@ -116,12 +119,14 @@ impl Guest<'_> {
                 say::step(format!("{}: up, kernel and guest seconds: {boot}", self.label));
             } else if let Some(status) = line.strip_prefix("@@ EXIT ") {
                 break Ending::Exit(status.trim().parse().unwrap_or(-1));
+            } else if let Some(proof) = line.strip_prefix(coverage::WORD) {
+                proofs.push(proof.to_owned());
             } else {
                 say::result(format!("[{}] {line}", self.label));
                 lines.push(line);
             }
         };
-        Outcome { ending, lines }
+        Outcome { ending, lines, proofs }
     }
 
     fn show_console(&self) {
@@ -182,6 +187,8 @@ mod tests {
     fn endings() {
         assert_eq!(follow(&["@@ BOOT 6.1 2.0", "hello", "@@ EXIT 7"]).ending, Ending::Exit(7));
         assert_eq!(follow(&["@@ BOOT 6.1 2.0", "hello", "@@ EXIT 0"]).lines, ["hello"]);
+        let proof = follow(&["@@ BOOT 6.1 2.0", "PROOF a b", "@@ EXIT 0"]);
+        assert_eq!((proof.lines.len(), proof.proofs), (0, vec!["a b".to_owned()]));
         assert_eq!(follow(&["@@ BOOT 6.1 2.0", "hello"]).ending, Ending::Timeout);
         assert_eq!(follow(&["garbage"]).ending, Ending::BootHang);
     }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use crate::coverage;
 use crate::flags::{GuestFile, VmFlags};
 use crate::project::{Project, find_program};
 use crate::say;
@@ -153,6 +154,7 @@ impl<'a> Matrix<'a> {
         let outcome = guest.run();
         fs::remove_dir_all(&folder).ok();
         let outcome = outcome?;
+        coverage::keep(self.project, &outcome.proofs)?;
         say::step(format!("{label}: {:.1} s", start.elapsed().as_secs_f32()));
         let failure = match outcome.ending {
             Ending::Exit(0) => None,

@@ -52,7 +52,7 @@ pub(crate) fn linked_statically(project: &Project, programs: &[&str]) -> anyhow:
 
 /// The guest's command.
 pub(crate) fn command(scenarios: &[String]) -> String {
-    let mut command = "/bin/scenarios --bulkhead /bin/bulkhead --work /run/scn --in-vm".to_owned();
+    let mut command = "/bin/scenarios --bulkhead /bin/bulkhead --work /run/scn --in-vm --proofs".to_owned();
     for word in scenarios {
         command.push_str(" '");
         command.push_str(&word.replace('\'', "'\\''"));
@@ -68,6 +68,6 @@ mod tests {
     #[test]
     fn filters_reach_the_runner_unchanged() {
         let command = command(&["c01".to_owned(), "it's $x".to_owned()]);
-        assert!(command.ends_with(r"--in-vm 'c01' 'it'\''s $x'"));
+        assert!(command.ends_with(r"--proofs 'c01' 'it'\''s $x'"));
     }
 }
