@@ -153,7 +153,7 @@ impl Pipeline {
         }
         let mut bytes = std::mem::take(&mut self.bytes);
         scanned::state_record(&scanned, &mut bytes);
-        for process in scanned.processes {
+        for process in scanned.ancestors.into_iter().chain(scanned.processes) {
             self.processes.insert_scanned(process);
         }
         if let Ok(ev) = EventRef::decode(&bytes) {

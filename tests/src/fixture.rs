@@ -1,6 +1,9 @@
 //! What scenarios reach for: namespaces of a host process, control sockets, files. All of it is the runner's own.
 
 use std::fs;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
@@ -9,6 +12,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use rustix::fs::{FileType, Mode};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use crate::host::HostMounts;
 use crate::process::Service;
@@ -18,6 +23,10 @@ const BOUND: [&str; 3] = ["uts", "ipc", "net"];
 /// Sockets in the folder that containers are given: an engine's by name, an engine's by `--control-socket`, and none.
 const SOCKETS: [&str; 3] = ["docker.sock", CONTROL, "service.sock"];
 const CONTROL: &str = "harmless";
+/// Socket where whoever connects is given a descriptor of a folder of the host.
+const GIVER: &str = "giver";
+/// The folder.
+const GIVEN: &str = "/etc";
 
 /// Alive as long as scenarios run.
 #[derive(Debug)]
@@ -37,6 +46,22 @@ pub fn on_host(command: &mut Command, mounts: &Arc<HostMounts>) {
     unsafe {
         command.pre_exec(move || mounts.enter());
     }
+}
+
+/// Gives each caller a descriptor of a folder, by a thread that ends with the runner.
+fn give(listener: UnixListener) -> anyhow::Result<()> {
+    let folder = fs::File::open(GIVEN)?;
+    std::thread::spawn(move || {
+        for caller in listener.incoming().map_while(Result::ok) {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            let fds = [folder.as_fd()];
+            control.push(SendAncillaryMessage::ScmRights(&fds));
+            // A caller that is gone does not need it.
+            let _ = rustix::net::sendmsg(&caller, &[IoSlice::new(b"x")], &mut control, SendFlags::NOSIGNAL);
+        }
+    });
+    Ok(())
 }
 
 impl Fixture {
@@ -74,6 +99,13 @@ impl Fixture {
                 .push(UnixListener::bind(&path).with_context(|| format!("cannot bind {}", path.display()))?);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
         }
+        let giver = UnixListener::bind(folder.join(GIVER))?;
+        fs::set_permissions(folder.join(GIVER), fs::Permissions::from_mode(0o666))?;
+        give(giver)?;
+
+        // Opening it waits for its other end.
+        let fifo = work.join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
         Ok(Self { process, _sockets: sockets, control_socket: folder.join(CONTROL) })
     }
 

@@ -20,7 +20,18 @@ macro_rules! files {
     };
 }
 
-files!["setups", "namespaces", "mounts", "files", "credentials", "cgroups", "sockets", "telemetry", "life"];
+files![
+    "setups",
+    "namespaces",
+    "mounts",
+    "files",
+    "credentials",
+    "cgroups",
+    "sockets",
+    "telemetry",
+    "life",
+    "evasions"
+];
 
 /// How the daemon hooks system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -58,6 +69,9 @@ pub enum Where {
     Exec,
     /// It is the container's own first program, in a container of its own.
     Entry,
+    /// As with `Exec`, in a container of its own that is older than the daemon: up to the verb `wait-for-line` it is
+    /// done before the daemon starts, the rest when it is ready.
+    Before,
 }
 
 /// A container to act in.

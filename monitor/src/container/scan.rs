@@ -61,6 +61,8 @@ pub struct Scanned {
     pub request: ResolveRequest,
     /// Its processes.
     pub processes: Vec<Process>,
+    /// Processes outside that those descend from: a shim, and who joined.
+    pub ancestors: Vec<Process>,
 }
 
 /// A process, as far as grouping needs it.
@@ -214,6 +216,13 @@ impl Resolver {
         // The first program is the oldest process whose parent is outside.
         let outside = |p: &Process| seen.get(&p.key.pid).is_some_and(|s| !group.pids.contains(&s.ppid));
         let oldest = |(_, p): &(usize, &Process)| (!outside(p), p.key.started, p.key.pid);
+        for process in out.processes.iter().filter(|process| outside(process)) {
+            for ancestor in self.ancestors_from_proc(process.key.pid) {
+                if out.ancestors.iter().all(|known| known.key != ancestor.key) {
+                    out.ancestors.push(ancestor);
+                }
+            }
+        }
         let (first, init) = out.processes.iter().enumerate().min_by_key(oldest)?;
         out.first = first;
         let pid = init.key.pid;

@@ -20,7 +20,7 @@ use crate::tally::Tally;
 /// Numbers for names that are used once.
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
-fn unique() -> String {
+pub(super) fn unique() -> String {
     format!("{:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
@@ -40,11 +40,31 @@ pub(super) struct Group<'a> {
 }
 
 /// A container with a session in it.
-struct Live {
+pub(super) struct Live {
     container: Container,
     session: Dialogue,
     /// Second in which it was started.
     started: u64,
+}
+
+impl Live {
+    /// A container whose first program waits for its end.
+    pub(super) fn start_container(
+        stage: &Stage,
+        runtime: &mut dyn Runtime,
+        setup: &Setup,
+        name: &str,
+    ) -> anyhow::Result<Container> {
+        let mounts = mounts(stage, setup);
+        let argv = actor(&unique(), &["wait".to_owned()]);
+        runtime.start(&Spec { name, setup, mounts: &mounts, argv: &argv })
+    }
+}
+
+/// Bind mounts with the run's folder in them.
+fn mounts(stage: &Stage, setup: &Setup) -> Vec<(String, String)> {
+    let work = stage.env.work.display().to_string();
+    setup.mounts.iter().map(|bind| (bind.host.replace("{work}", &work), bind.at.clone())).collect()
 }
 
 impl Group<'_> {
@@ -54,7 +74,7 @@ impl Group<'_> {
 
     pub(super) fn run(&mut self, scenarios: &[&Scenario]) -> anyhow::Result<()> {
         let mut by_setup: BTreeMap<&str, Vec<&Scenario>> = BTreeMap::new();
-        for scenario in scenarios {
+        for scenario in scenarios.iter().filter(|scenario| scenario.place != Where::Before) {
             match scenario.excluded(self.kind, self.rung, self.stage.env.host.layout) {
                 Some(why) => self.tally.skip(&self.label(&scenario.name), &why),
                 None => by_setup.entry(&scenario.setup).or_default().push(scenario),
@@ -76,20 +96,13 @@ impl Group<'_> {
     }
 
     /// Counts a scenario, and says what it proved.
-    fn take(&mut self, scenario: &Scenario, result: anyhow::Result<Proved>) {
+    pub(super) fn take(&mut self, scenario: &Scenario, result: anyhow::Result<Proved>) {
         // Acts alone prove nothing, and no more do mutations.
         if self.store.is_some() && !self.tally.is_silent() {
             let ledger = &self.stage.ledger;
             ledger.scenario(self.rung, self.kind, &scenario.name, result.as_ref().ok());
         }
         self.tally.take(&self.label(&scenario.name), &result.map(drop));
-    }
-
-    fn mounts(&self, setup: &Setup) -> Vec<(String, String)> {
-        let env = &self.stage.env;
-        let work = env.work.display().to_string();
-        let fill = |text: &str| text.replace("{work}", &work);
-        setup.mounts.iter().map(|bind| (fill(&bind.host), bind.at.clone())).collect()
     }
 
     fn setup(&self, name: &str) -> anyhow::Result<&Setup> {
@@ -100,9 +113,9 @@ impl Group<'_> {
     fn entry(&mut self, scenario: &Scenario) -> anyhow::Result<Proved> {
         ensure!(scenario.prepare.is_empty(), "a first program has nothing before it");
         let setup = self.setup(&scenario.setup)?.clone();
-        let mounts = self.mounts(&setup);
+        let mounts = mounts(self.stage, &setup);
         let (name, nonce) = (format!("bhs-{}", unique()), unique());
-        let argv = actor(&nonce, &fill(&scenario.action, &nonce, self.stage.fixture.host_process(), None)?);
+        let argv = actor(&nonce, &fill(self.stage, &scenario.action, &nonce, None)?);
         let spec = Spec { name: &name, setup: &setup, mounts: &mounts, argv: &argv };
         let (container, said) = self.runtime.run_once(&spec)?;
         self.claims.containers.insert(container.id.clone());
@@ -137,11 +150,8 @@ impl Group<'_> {
 
     fn start(&mut self, setup_name: &str) -> anyhow::Result<Live> {
         let setup = self.setup(setup_name)?.clone();
-        let mounts = self.mounts(&setup);
-        let (name, nonce) = (format!("bhs-{}", unique()), unique());
-        let argv = actor(&nonce, &["wait".to_owned()]);
-        let spec = Spec { name: &name, setup: &setup, mounts: &mounts, argv: &argv };
-        let container = self.runtime.start(&spec)?;
+        let container =
+            Live::start_container(self.stage, self.runtime, &setup, &format!("bhs-{}", unique()))?;
         self.claims.containers.insert(container.id.clone());
         let started = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let mut command = self.runtime.exec(&container, &actor(&unique(), &["session".to_owned()]))?;
@@ -152,17 +162,16 @@ impl Group<'_> {
 
     fn act(&mut self, scenario: &Scenario, live: &mut Live) -> anyhow::Result<Proved> {
         let nonce = unique();
-        let host_process = self.stage.fixture.host_process();
         for words in &scenario.prepare {
             let own = unique();
             let said =
-                self.perform(Where::Session, live, &own, &fill(words, &nonce, host_process, Some(live))?)?;
+                self.perform(Where::Session, live, &own, &fill(self.stage, words, &nonce, Some(live))?)?;
             judge_answers(&Answer::Errno(0), &said).context("preparing")?;
             if let Some(trace) = self.trace(&own)? {
                 self.claims.take(&trace);
             }
         }
-        let words = fill(&scenario.action, &nonce, host_process, Some(live))?;
+        let words = fill(self.stage, &scenario.action, &nonce, Some(live))?;
         let said = self.perform(scenario.place, live, &nonce, &words)?;
         // What the daemon says comes first: it explains an answer that is not the wanted one.
         let judged = self.judge(scenario, &live.container, &nonce);
@@ -262,23 +271,25 @@ impl Group<'_> {
     }
 }
 
-fn actor(nonce: &str, words: &[String]) -> Vec<String> {
+pub(super) fn actor(nonce: &str, words: &[String]) -> Vec<String> {
     let mut argv = vec!["/actor".to_owned(), format!("--nonce={nonce}")];
     argv.extend_from_slice(words);
     argv
 }
 
 /// Puts values in the place of placeholders.
-fn fill(
+pub(super) fn fill(
+    stage: &Stage,
     words: &[String],
     nonce: &str,
-    host_process: u32,
     live: Option<&Live>,
 ) -> anyhow::Result<Vec<String>> {
-    let host_process = host_process.to_string();
+    let host_process = stage.fixture.host_process().to_string();
+    let work = stage.env.work.display().to_string();
     let mut filled = Vec::new();
     for word in words {
         let mut word = word.replace("{nonce}", nonce).replace("{host_process}", &host_process);
+        word = word.replace("{work}", &work);
         if let Some(live) = live {
             word = word.replace("{own_cgroup}", &format!("/cg/{}", live.container.cgroup));
             word = word.replace("{after}", &live.started.to_string());

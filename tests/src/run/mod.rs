@@ -2,6 +2,7 @@
 
 mod group;
 mod mutate;
+mod older;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::stop;
 use crate::store::Store;
 use crate::tally::{Tally, say};
 use group::Group;
+use older::Older;
 
 /// How long things may take: emulated kernels are slow.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +95,7 @@ pub fn run(flags: Flags) -> anyhow::Result<bool> {
     if stage.flags.mutate {
         mutate::run(&stage, &mut tally)?;
     } else if stage.flags.no_daemon {
-        stage.runtimes(Rung::Tracepoint, None, &mut tally)?;
+        stage.runtimes(Rung::Tracepoint, None, &mut Claims::default(), &mut tally)?;
     } else {
         for rung in stage.flags.rungs() {
             stage.rung(rung, &mut tally)?;
@@ -147,6 +149,7 @@ impl Stage {
     /// Everything with one daemon.
     fn rung(&self, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
         let name = format!("daemon[{}]", rung.name());
+        let older = Older::start(self, rung)?;
         let daemon = match self.daemon(rung, &self.flags.disabled) {
             Ok(Started::Ready(daemon)) => daemon,
             Ok(Started::Impossible(why)) => {
@@ -162,7 +165,11 @@ impl Stage {
         for (sensor, got, _) in daemon.store.all().iter().flat_map(Record::coverage) {
             self.ledger.sensor(rung, &sensor, got.as_deref());
         }
-        let claims = self.runtimes(rung, Some(&daemon.store), tally)?;
+        let mut claims = Claims::default();
+        if let Some(older) = older {
+            older.judge(self, rung, &daemon.store, &mut claims, tally)?;
+        }
+        self.runtimes(rung, Some(&daemon.store), &mut claims, tally)?;
         match daemon.stop() {
             Ok(store) => {
                 tally.pass(&name);
@@ -206,14 +213,19 @@ impl Stage {
     }
 
     /// Every runtime in turn.
-    fn runtimes(&self, rung: Rung, store: Option<&Store>, tally: &mut Tally) -> anyhow::Result<Claims> {
-        let mut claims = Claims::default();
+    fn runtimes(
+        &self,
+        rung: Rung,
+        store: Option<&Store>,
+        claims: &mut Claims,
+        tally: &mut Tally,
+    ) -> anyhow::Result<()> {
         for kind in self.flags.runtimes() {
             let scenarios: Vec<_> =
                 self.book.scenarios.iter().filter(|scenario| self.flags.wants(&scenario.name)).collect();
-            self.runtime(kind, rung, store, &scenarios, &mut claims, tally)?;
+            self.runtime(kind, rung, store, &scenarios, claims, tally)?;
         }
-        Ok(claims)
+        Ok(())
     }
 
     fn runtime(

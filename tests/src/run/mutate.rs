@@ -4,7 +4,7 @@ use super::group::label;
 use super::{Claims, Stage};
 use crate::daemon::Started;
 use crate::runtime::Kind;
-use crate::scenario::{Rung, Scenario};
+use crate::scenario::{Rung, Scenario, Where};
 use crate::tally::Tally;
 
 /// The runtime that mutations are tried with.
@@ -59,7 +59,9 @@ pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
 /// The scenarios that expect one of these rules.
 fn attacks<'a>(stage: &'a Stage, rung: Rung, rules: &[&str]) -> Vec<&'a Scenario> {
     let is_attack = |scenario: &&Scenario| {
-        scenario.excluded(KIND, rung, stage.env.host.layout).is_none()
+        // Those before the daemon would need a container for each attempt.
+        scenario.place != Where::Before
+            && scenario.excluded(KIND, rung, stage.env.host.layout).is_none()
             && scenario.expect.iter().any(|expect| rules.contains(&expect.rule.as_str()))
             && stage.flags.wants(&scenario.name)
     };

@@ -95,6 +95,8 @@ fn a_made_up_host() {
             ("/".to_owned(), vec![30], 0)
         ]
     );
+    let above: Vec<u32> = found[0].ancestors.iter().map(|p| p.key.pid).collect();
+    assert_eq!(above, [10, 1]);
     let id = cgroup_id(&host.path(&format!("sys/fs/cgroup{outer}"))).expect("made");
     assert_eq!((found[0].key.0, found[0].cgroup_ids[0], found[0].request.pid), (id, id, 11));
     assert_eq!(

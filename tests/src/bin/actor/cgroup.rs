@@ -1,14 +1,10 @@
 //! Cgroups: made, moved into, born into.
 
-use crate::sys::{self, Ret, c_string, call};
+use crate::sys::{self, Ret, c_string, call, ret_of};
 use crate::{Usage, Words};
 
 /// `include/uapi/linux/sched.h`; 0x2_0000_0000.
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
-
-fn ret_of(result: std::io::Result<()>) -> Ret {
-    result.map_or_else(|error| Ret::refused(error.raw_os_error().unwrap_or(libc::EIO)), |()| Ret::OK)
-}
 
 /// A child that starts its life in the cgroup, and ends it at once.
 fn clone_into(dir: u32) -> Ret {

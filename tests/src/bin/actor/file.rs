@@ -1,11 +1,10 @@
-//! Files opened, programs planted and executed.
+//! Files opened, programs planted.
 
-use std::ffi::CString;
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::time::{Duration, SystemTime};
 
-use crate::sys::{self, Ret, at, c_string, call};
+use crate::sys::{self, Ret, at, c_string, call, ret_of};
 use crate::{Usage, Words};
 
 /// Copies this program to `target` as a set-uid root program.
@@ -19,22 +18,6 @@ fn plant(target: &str, after: u64) -> io::Result<()> {
         std::thread::sleep(left);
     }
     std::fs::set_permissions(target, std::fs::Permissions::from_mode(0o4755))
-}
-
-fn ret_of(result: io::Result<()>) -> Ret {
-    result.map_or_else(|error| Ret::refused(error.raw_os_error().unwrap_or(libc::EIO)), |()| Ret::OK)
-}
-
-/// Executes `path` with the words that are left; returns only if the kernel refuses.
-fn execute(path: &CString, words: &mut Words) -> Ret {
-    let mut argv = vec![path.clone()];
-    argv.extend(words.rest.by_ref().map(c_string));
-    let mut pointers: Vec<usize> = argv.iter().map(at).collect();
-    pointers.push(0);
-    let environment = [0_usize];
-    let (argv, environment) = (pointers.as_ptr() as usize, environment.as_ptr() as usize);
-    // SAFETY: both arrays end with a null pointer, and they and their strings outlive the call.
-    unsafe { call(libc::SYS_execve, [at(path), argv, environment, 0, 0, 0]) }
 }
 
 pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
@@ -64,10 +47,6 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
         "plain-copy" => {
             let target = words.text("target")?;
             ret_of(std::fs::copy("/proc/self/exe", target).map(drop))
-        }
-        "exec" => {
-            let path = c_string(words.word("path")?);
-            execute(&path, words)
         }
         _ => return Ok(None),
     }))

@@ -9,12 +9,16 @@
 mod cgroup;
 mod compat;
 mod cred;
+mod detour;
 mod file;
 mod mount;
 mod namespace;
 mod net;
+mod program;
 mod session;
 mod sys;
+mod uring;
+mod within;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -46,7 +50,19 @@ impl Words {
 }
 
 fn act(verb: &str, words: &mut Words) -> Result<Ret, Usage> {
-    let families = [namespace::act, mount::act, cred::act, file::act, net::act, cgroup::act, compat::act];
+    let families = [
+        namespace::act,
+        mount::act,
+        cred::act,
+        file::act,
+        net::act,
+        cgroup::act,
+        compat::act,
+        uring::act,
+        program::act,
+        detour::act,
+        within::act,
+    ];
     for family in families {
         if let Some(ret) = family(verb, words)? {
             return Ok(ret);
@@ -61,6 +77,7 @@ fn run(words: &mut Words) -> Result<(), Usage> {
         match verb.as_str() {
             "marker" => report(&verb, Ret::OK),
             "wait" => sys::wait_for_end(),
+            "wait-for-line" => session::wait_for_line(),
             "session" => session::serve(),
             _ => {
                 let ret = act(&verb, words)?;

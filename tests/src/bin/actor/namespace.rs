@@ -47,6 +47,24 @@ fn clone(flags: usize) -> Ret {
     ret
 }
 
+/// The same by clone3(2), whose arguments lie in memory, where no seccomp filter looks.
+fn clone3(flags: usize) -> Ret {
+    // `struct clone_args` of the first version: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size,
+    // tls.
+    let mut args = [0_u64; 8];
+    args[0] = flags as u64;
+    args[4] = libc::SIGCHLD as u64;
+    // SAFETY: the struct outlives the call and the size is its own. Without a stack of its own, the child goes on
+    // with a copy of this one.
+    let ret = unsafe { call(libc::SYS_clone3, [args.as_ptr() as usize, size_of_val(&args), 0, 0, 0, 0]) };
+    match ret.value {
+        0 => sys::end_child(),
+        child if child > 0 => sys::wait_for(child),
+        _ => {}
+    }
+    ret
+}
+
 /// pivot_root(2) to a new tmpfs at `dir`. Without the tmpfs the call is still made, for the kernel to refuse.
 fn pivot_root(dir: &CString) -> Ret {
     // SAFETY: all strings outlive the calls.
@@ -83,6 +101,7 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
         }
         "unshare" => plain(libc::SYS_unshare, &[flags(&words.text("types")?)?]),
         "clone-ns" => clone(flags(&words.text("types")?)?),
+        "clone3-ns" => clone3(flags(&words.text("types")?)?),
         "fork" => clone(0),
         "pivot-root-tmpfs" => pivot_root(&c_string(words.word("directory")?)),
         "chroot" => {

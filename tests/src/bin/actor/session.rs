@@ -25,3 +25,12 @@ pub(crate) fn serve() {
         }
     }
 }
+
+/// Says that it waits, and goes on when a line comes.
+pub(crate) fn wait_for_line() {
+    let mut stdout = std::io::stdout();
+    let _ = writeln!(stdout, "waiting");
+    let _ = stdout.flush();
+    // At the end of the input there is nobody to wait for.
+    let _ = std::io::stdin().lock().read_line(&mut String::new());
+}

@@ -24,6 +24,11 @@ impl Ret {
     }
 }
 
+/// What a function of the standard library answered.
+pub(crate) fn ret_of(result: std::io::Result<()>) -> Ret {
+    result.map_or_else(|error| Ret::refused(error.raw_os_error().unwrap_or(libc::EIO)), |()| Ret::OK)
+}
+
 /// Performs a system call.
 ///
 /// # Safety
@@ -63,6 +68,17 @@ pub(crate) fn open(path: &CString, flags: i32) -> Ret {
 pub(crate) fn openat(dir: i32, path: &CString, flags: i32) -> Ret {
     // SAFETY: the string is NUL-terminated and outlives the call.
     unsafe { call(libc::SYS_openat, [dir as usize, at(path), flags as usize, 0o600, 0, 0]) }
+}
+
+/// The address of a unix socket with a path, and how many bytes of it count.
+pub(crate) fn unix_address(path: &CString) -> (libc::sockaddr_un, usize) {
+    // SAFETY: all zeros is an address without a path.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (slot, byte) in address.sun_path.iter_mut().zip(path.as_bytes_with_nul()) {
+        *slot = *byte as libc::c_char;
+    }
+    (address, std::mem::offset_of!(libc::sockaddr_un, sun_path) + path.as_bytes_with_nul().len())
 }
 
 /// Waits for a child that was just made.

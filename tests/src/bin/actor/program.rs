@@ -1,0 +1,137 @@
+//! Programs executed, in the ordinary way and in unusual ones: without a path, by another name, by an interpreter; and what they inherit.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::sys::{self, Ret, at, c_string, call, plain, ret_of};
+use crate::{Usage, Words};
+
+/// Descriptor that a program inherits.
+const INHERITED: i32 = 9;
+const SELF: &str = "/proc/self/exe";
+
+/// Arguments that begin with `name`, as the kernel wants them: the strings, and pointers to them.
+fn arguments(name: &CString, words: &mut Words) -> (Vec<CString>, Vec<usize>) {
+    let mut argv = vec![name.clone()];
+    argv.extend(words.rest.by_ref().map(c_string));
+    let mut pointers: Vec<usize> = argv.iter().map(at).collect();
+    pointers.push(0);
+    (argv, pointers)
+}
+
+/// Executes `path` with the words that are left; returns only if the kernel refuses.
+fn execve(path: &CString, words: &mut Words) -> Ret {
+    let (_strings, pointers) = arguments(path, words);
+    let environment = [0_usize];
+    let (argv, environment) = (pointers.as_ptr() as usize, environment.as_ptr() as usize);
+    // SAFETY: both arrays end with a null pointer, and they and their strings outlive the call.
+    unsafe { call(libc::SYS_execve, [at(path), argv, environment, 0, 0, 0]) }
+}
+
+/// Executes `path`, from `dir` if that is a descriptor, called `name`, with the words that are left.
+fn execute(dir: i32, path: &CString, flags: i32, name: &CString, words: &mut Words) -> Ret {
+    let (_strings, pointers) = arguments(name, words);
+    let environment = [0_usize];
+    let (argv, environment) = (pointers.as_ptr() as usize, environment.as_ptr() as usize);
+    // SAFETY: both arrays end with a null pointer, and they and their strings outlive the call.
+    unsafe { call(libc::SYS_execveat, [dir as usize, at(path), argv, environment, flags as usize, 0]) }
+}
+
+/// By the descriptor itself, as fexecve(3) does.
+fn execute_descriptor(fd: i32, words: &mut Words) -> Ret {
+    execute(fd, &CString::default(), libc::AT_EMPTY_PATH, &c_string("/actor".into()), words)
+}
+
+/// This program in memory alone.
+fn memfd() -> io::Result<fs::File> {
+    use std::os::fd::FromRawFd as _;
+    let name = c"harmless";
+    // SAFETY: the string outlives the call.
+    let fd = unsafe {
+        call(libc::SYS_memfd_create, [name.as_ptr() as usize, libc::MFD_CLOEXEC as usize, 0, 0, 0, 0])
+    };
+    if fd.failed() {
+        return Err(io::Error::from_raw_os_error(fd.errno));
+    }
+    // SAFETY: the descriptor is new, and nobody else's.
+    let mut file = unsafe { fs::File::from_raw_fd(fd.value as i32) };
+    io::copy(&mut fs::File::open(SELF)?, &mut file)?;
+    Ok(file)
+}
+
+/// A copy of this program, open, and with no name any more.
+fn deleted(path: &str) -> io::Result<fs::File> {
+    fs::copy(SELF, path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    let file = fs::File::open(path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
+
+fn execute_file(file: io::Result<fs::File>, words: &mut Words) -> Ret {
+    match file {
+        Ok(file) => execute_descriptor(file.as_raw_fd(), words),
+        Err(error) => ret_of(Err(error)),
+    }
+}
+
+fn script(path: &str, command: &str) -> io::Result<()> {
+    fs::write(path, format!("#!/bin/busybox sh\n{command}\n"))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+/// Opens a folder and executes this program with the descriptor.
+fn inherit(dir: &CString, words: &mut Words) -> Ret {
+    let fd = sys::open(dir, libc::O_PATH | libc::O_DIRECTORY);
+    if fd.failed() {
+        return fd;
+    }
+    let moved = plain(libc::SYS_dup3, &[fd.value as usize, INHERITED as usize, 0]);
+    if moved.failed() {
+        return moved;
+    }
+    let own = c_string(SELF.into());
+    execute(libc::AT_FDCWD, &own, 0, &c_string("/actor".into()), words)
+}
+
+pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
+    Ok(Some(match verb {
+        "exec" => {
+            let path = c_string(words.word("path")?);
+            execve(&path, words)
+        }
+        "exec-memfd" => execute_file(memfd(), words),
+        "exec-deleted" => {
+            let path = words.text("path")?;
+            execute_file(deleted(&path), words)
+        }
+        "exec-descriptor" => {
+            let file = fs::File::open(words.word("path")?);
+            execute_file(file, words)
+        }
+        // By the magic link, which does not work once the descriptor is closed, but is followed before that.
+        "exec-proc-fd" => match fs::File::open(words.word("path")?) {
+            Ok(file) => {
+                let path = c_string(format!("/proc/self/fd/{}", file.as_raw_fd()).into());
+                execute(libc::AT_FDCWD, &path, 0, &c_string("/actor".into()), words)
+            }
+            Err(error) => ret_of(Err(error)),
+        },
+        "exec-as" => {
+            let (path, name) = (c_string(words.word("path")?), c_string(words.word("name")?));
+            execute(libc::AT_FDCWD, &path, 0, &name, words)
+        }
+        "script" => {
+            let (path, command) = (words.text("path")?, words.text("command")?);
+            ret_of(script(&path, &command))
+        }
+        "inherit" => inherit(&c_string(words.word("directory")?), words),
+        "open-inherited" => {
+            sys::openat(INHERITED, &c_string(words.word("path")?), libc::O_RDONLY | libc::O_CLOEXEC)
+        }
+        _ => return Ok(None),
+    }))
+}
