@@ -121,6 +121,7 @@ fn a_container_found_running_is_told_once_and_judged_from_then_on() {
         first: 0,
         request: ResolveRequest { key, cgroup_path: "/c".into(), pid: 50, runtime: None },
         processes: vec![first],
+        ancestors: Vec::new(),
     };
     let mount = Mount { op: 1, object: 1, magic: 0x9fa0, ..Mount::default() };
     let header = Header { time: 20, ..Header::default() };
