@@ -186,6 +186,11 @@ impl Pipeline {
         }
     }
 
+    /// Findings reported so far.
+    pub fn findings(&self) -> u64 {
+        self.findings
+    }
+
     /// Says how the daemon is.
     pub fn status(&mut self, time: u64, status: Status<'_>) {
         self.emitter.emit(time, Body::Status(status));

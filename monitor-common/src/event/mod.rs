@@ -80,6 +80,33 @@ macro_rules! events {
                 match raw { $( $number => Some(Self::$variant), )+ _ => None }
             }
 
+            /// Its place in [`Self::ALL`].
+            pub const fn index(self) -> usize {
+                const PLACES: [u8; EventKind::END] = {
+                    let mut places = [0; EventKind::END];
+                    let mut at = 0;
+                    while at < EventKind::ALL.len() {
+                        places[EventKind::ALL[at] as usize] = at as u8;
+                        at += 1;
+                    }
+                    places
+                };
+                PLACES[self as usize] as usize
+            }
+
+            /// One more than the largest number of a kind.
+            const END: usize = {
+                let (mut end, mut at) = (0, 0);
+                while at < Self::ALL.len() {
+                    if Self::ALL[at] as usize >= end {
+                        end = Self::ALL[at] as usize + 1;
+                    }
+                    at += 1;
+                }
+                assert!(Self::ALL.len() <= 256);
+                end
+            };
+
             /// The name in output, filters and rules.
             pub const fn name(self) -> &'static str {
                 match self { $( Self::$variant => $name, )+ }

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::host::{read_file, read_start};
-use crate::process::{MAX_ARGS, MAX_ARGV_BYTES, Process, ProcessKey};
+use crate::process::{MAX_ARGS, MAX_ARGV_BYTES, Process, ProcessKey, Program};
 
 /// Nanoseconds of a clock tick in `/proc`: `USER_HZ` is 100 on every Linux that Bulkhead runs on.
 const TICK_NS: u64 = 10_000_000;
@@ -111,9 +111,7 @@ impl Proc {
         Some(Process {
             key: ProcessKey { pid, started },
             ppid,
-            exe: self.link(pid, "exe"),
-            argv: self.argv(pid),
-            cwd: self.link(pid, "cwd"),
+            program: Program::new(self.link(pid, "exe"), self.argv(pid), self.link(pid, "cwd")).into(),
             uid: status.uid,
             euid: status.euid,
             gid: status.gid,
@@ -211,7 +209,7 @@ mod tests {
         let proc = Proc::new(Path::new("/proc"));
         let pid = std::process::id();
         let p = proc.process(pid).expect("we run");
-        assert!(p.key.started > 0 && !p.argv.is_empty() && p.exe.starts_with(b"/"));
+        assert!(p.key.started > 0 && !p.program.argv.is_empty() && p.program.exe.starts_with(b"/"));
         assert!(proc.namespace(pid, "mnt").is_some());
         assert!(proc.threads(pid).contains(&pid));
         assert!(proc.root(pid).is_some());

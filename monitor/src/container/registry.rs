@@ -45,6 +45,8 @@ pub struct Registry {
     made: VecDeque<(u64, Vec<u8>)>,
     last: ContainerKey,
     boot_epoch_ns: i64,
+    /// The revision given last.
+    revision: u64,
     refused: u64,
 }
 
@@ -58,6 +60,7 @@ impl Registry {
             made: VecDeque::new(),
             last: ContainerKey::HOST,
             boot_epoch_ns,
+            revision: 0,
             refused: 0,
         }
     }
@@ -116,6 +119,8 @@ impl Registry {
         let same = container.status == update.status
             && container.identity == update.identity
             && container.declared == declared;
+        self.revision += 1;
+        container.revision = self.revision;
         container.status = update.status;
         container.identity = update.identity;
         container.declared = declared;
@@ -250,8 +255,10 @@ impl Registry {
             self.refused += 1;
             return false;
         }
+        self.revision += 1;
         let container = Container {
             key: request.key,
+            revision: self.revision,
             status: Status::Pending,
             identity: Identity::default(),
             cgroup_path: request.cgroup_path.clone(),
@@ -275,12 +282,13 @@ impl Registry {
 fn invocation(pid: u32, procs: &ProcessTable) -> Option<RuntimeInvocation> {
     procs.get(pid).into_iter().chain(procs.ancestors(pid)).find_map(|process: &Process| {
         let sets_up = process.runtime
-            && runtime::parse(&process.argv, &process.cwd).is_some_and(|i| i.command.sets_up());
+            && runtime::parse(&process.program.argv, &process.program.cwd)
+                .is_some_and(|i| i.command.sets_up());
         sets_up.then(|| RuntimeInvocation {
             pid: process.key.pid,
-            exe: process.exe.clone(),
-            argv: process.argv.clone(),
-            cwd: process.cwd.clone(),
+            exe: process.program.exe.clone(),
+            argv: process.program.argv.clone(),
+            cwd: process.program.cwd.clone(),
         })
     })
 }

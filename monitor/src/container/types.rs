@@ -163,6 +163,9 @@ pub struct Baseline {
 pub struct Container {
     /// Key in the kernel's maps.
     pub key: ContainerKey,
+    /// Changes whenever status or identity do, and is never given twice by one registry: whoever keeps something
+    /// about a container may keep it by this. 0 outside a registry.
+    pub revision: u64,
     /// How far it is known.
     pub status: Status,
     /// Who it is.

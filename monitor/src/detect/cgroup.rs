@@ -43,7 +43,7 @@ fn evidence(ev: &EventRef<'_>, c: &Cgroup, procs: &dyn Lineage) -> Vec<Evidence>
     list.push(observed("cgroup_id", Value::Number(c.id)));
     list.push(observed("task_pid", Value::Number(u64::from(c.task_pid))));
     if let Some(task) = procs.process(c.task_pid) {
-        push_bytes(&mut list, "task_exe", &task.exe);
+        push_bytes(&mut list, "task_exe", &task.program.exe);
     }
     if c.op == cgroup_op::ATTACH {
         list.push(observed("moved_by", container_value(ev.header.container)));

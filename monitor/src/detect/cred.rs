@@ -76,7 +76,7 @@ pub(super) fn check_exec(cx: &Context<'_>, e: &Exec, memory: &Memory, sink: &mut
     let became_root = cx.ev.header.euid == 0;
     // The first exec after `unshare --user` gets or keeps that namespace's capabilities: no program gave them.
     let in_own_user_ns =
-        cx.process.and_then(|p| p.state).is_some_and(|s| memory.was_made_by(cx.key(), s.user_ns));
+        cx.process.and_then(|p| p.state.as_ref()).is_some_and(|s| memory.was_made_by(cx.key(), s.user_ns));
     if !became_root && (gained == 0 || in_own_user_ns) {
         return;
     }

@@ -83,7 +83,7 @@ impl Detector {
                 container: ContainerKey(ev.header.container),
                 process: process
                     .map_or(ProcessKey { pid: ev.header.pid, started: ev.header.started }, |p| p.key),
-                exe: process.map_or(&[], |p| &p.exe),
+                exe: process.map_or(&[], |p| &p.program.exe),
                 time: ev.header.time,
             },
             out,

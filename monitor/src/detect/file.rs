@@ -62,7 +62,7 @@ pub(super) fn check_ptrace(cx: &Context<'_>, p: &Ptrace, sink: &mut Sink<'_>) {
             observed("target_pid", Value::Number(u64::from(p.target_pid))),
         ];
         if let Some(target) = cx.procs.process(p.target_pid) {
-            push_bytes(&mut list, "target_exe", &target.exe);
+            push_bytes(&mut list, "target_exe", &target.program.exe);
         }
         let access = if p.mode & PTRACE_ATTACH != 0 { "attach" } else { "read" };
         list.push(observed("access", Value::Word(access)));

@@ -115,7 +115,7 @@ fn check_new(cx: &Context<'_>, n: &Namespace, memory: &mut Memory, sink: &mut Si
         let seen = NsSet::of_record(n);
         // A clone's record comes without flags: what differs from the parent is new.
         let untold = flags == 0 && n.op == CLONE;
-        let before = cx.process.and_then(|p| p.state.as_ref()).map(NsSet::of_state);
+        let before = cx.process.and_then(|p| p.state.as_deref()).map(NsSet::of_state);
         for (kind, inode) in seen.0.into_iter().enumerate() {
             let flag = KINDS[kind].1;
             // A time namespace made by unshare(2) is entered by the next child only.

@@ -129,22 +129,21 @@ impl Emitter {
             _ => None,
         };
         let record = Record { common: Common { time, seq: self.sequence.take(), node: &self.node }, body };
+        let mark = Mark { class, slot };
         self.json_line.clear();
+        let wants_json = |lane: &&Lane| matches!(lane.format, LaneFormat::Json) && lane.wants(class, kind);
+        let shared = self.lanes.iter().filter(wants_json).nth(1).is_some();
         for lane in self.lanes.iter_mut().filter(|lane| lane.wants(class, kind)) {
-            let line = match &mut lane.format {
-                LaneFormat::Json => {
+            match &mut lane.format {
+                LaneFormat::Json if shared => {
                     if self.json_line.is_empty() {
                         self.json.encode(&record, &mut self.json_line);
                     }
-                    &self.json_line
+                    lane.outbox.push(mark, &self.json_line);
                 }
-                LaneFormat::Text(format) => {
-                    self.text_line.clear();
-                    format.encode(&record, &mut self.text_line);
-                    &self.text_line
-                }
-            };
-            lane.outbox.push(Mark { class, slot }, line);
+                LaneFormat::Json => lane.outbox.write(mark, |out| self.json.encode(&record, out)),
+                LaneFormat::Text(format) => lane.outbox.write(mark, |out| format.encode(&record, out)),
+            }
         }
     }
 

@@ -25,6 +25,22 @@ pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// Appends a number in hexadecimal, without leading zeros.
+pub fn hex_number(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 16];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = HEX[(rest & 15) as usize];
+        rest >>= 4;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
 /// The first `max` bytes at most, cut between characters where there are any; true if something was cut.
 pub fn cut(bytes: &[u8], max: usize) -> (&[u8], bool) {
     if bytes.len() <= max {
@@ -35,20 +51,36 @@ pub fn cut(bytes: &[u8], max: usize) -> (&[u8], bool) {
     (&bytes[..end], true)
 }
 
+/// Bytes that stand for themselves in a JSON string: printable ASCII but `"` and `\`.
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        table[byte as usize] = byte != b'"' && byte != b'\\';
+        byte += 1;
+    }
+    table
+};
+
+/// How many bytes at the beginning stand for themselves.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| !PLAIN[usize::from(*byte)]).unwrap_or(bytes.len())
+}
+
 /// Appends `text` as the inside of a JSON string. Hidden characters become `\uXXXX`.
 pub fn json(out: &mut Vec<u8>, text: &str) {
-    let mut done = 0;
-    for (at, c) in text.char_indices() {
-        let plain = match c {
-            ' ' | '!' | '#'..='[' | ']'..='~' => true,
-            '"' | '\\' => false,
-            _ => !is_hidden(c),
-        };
-        if plain {
+    let (mut done, mut at) = (0, 0);
+    loop {
+        at += plain_prefix(&text.as_bytes()[at..]);
+        // What comes before is ASCII, so this is where a character begins.
+        let Some(c) = text[at..].chars().next() else { break };
+        let begin = at;
+        at += c.len_utf8();
+        if !matches!(c, '"' | '\\') && !is_hidden(c) {
             continue;
         }
-        out.extend_from_slice(&text.as_bytes()[done..at]);
-        done = at + c.len_utf8();
+        out.extend_from_slice(&text.as_bytes()[done..begin]);
+        done = at;
         match c {
             '"' => out.extend_from_slice(b"\\\""),
             '\\' => out.extend_from_slice(b"\\\\"),
@@ -69,8 +101,13 @@ pub fn json(out: &mut Vec<u8>, text: &str) {
 /// Appends `bytes` as the inside of a JSON string; a byte that is not UTF-8 becomes `\xHH` (its backslash
 /// escaped for JSON). Returns true if there was none, so that the string says exactly what the bytes were.
 pub fn json_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let (plain, rest) = bytes.split_at(plain_prefix(bytes));
+    out.extend_from_slice(plain);
+    if rest.is_empty() {
+        return true;
+    }
     let mut exact = true;
-    for chunk in bytes.utf8_chunks() {
+    for chunk in rest.utf8_chunks() {
         json(out, chunk.valid());
         for b in chunk.invalid() {
             exact = false;

@@ -79,17 +79,28 @@ pub const fn device(number: u64) -> (u64, u64) {
 /// Appends an IPv4 or IPv6 address.
 pub fn address(out: &mut Vec<u8>, bytes: [u8; 16]) {
     let ip = Ipv6Addr::from(bytes);
-    // Writing to a vector cannot fail.
-    let _ = match ip.to_ipv4_mapped() {
-        Some(v4) => write!(out, "{v4}"),
-        None => write!(out, "{ip}"),
+    let Some(v4) = ip.to_ipv4_mapped() else {
+        // Writing to a vector cannot fail.
+        let _ = write!(out, "{ip}");
+        return;
     };
+    for (at, part) in v4.octets().into_iter().enumerate() {
+        if at > 0 {
+            out.push(b'.');
+        }
+        out.extend_from_slice(itoa::Buffer::new().format(part).as_bytes());
+    }
 }
 
 /// True if an address field of this record holds one: its `family`, if it has that field, is inet or inet6.
 pub fn has_address(kind: EventKind, payload: &[u8]) -> bool {
     let family = kind.fields().iter().find(|f| f.name == "family" && matches!(f.ty, FieldType::Choice(_)));
-    family.is_none_or(|f| matches!(number(f, payload).bits(), 2 | 10))
+    family.is_none_or(|f| is_inet(number(f, payload).bits()))
+}
+
+/// True for `AF_INET` and `AF_INET6`, whose sockets have addresses.
+pub const fn is_inet(family: u64) -> bool {
+    matches!(family, 2 | 10)
 }
 
 /// Replaces `out` by a path, root first, from its components, leaf first.

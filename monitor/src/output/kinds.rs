@@ -49,8 +49,7 @@ pub struct Kinds {
 const _: () = assert!(EventKind::ALL.len() <= 64);
 
 fn event_bit(kind: EventKind) -> u64 {
-    let at = EventKind::ALL.iter().position(|k| *k == kind);
-    at.map_or(0, |at| 1 << at)
+    1 << kind.index()
 }
 
 impl Kinds {

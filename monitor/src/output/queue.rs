@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -31,6 +31,9 @@ impl Default for Limits {
         Self { batch_bytes: 64 << 10, total_bytes: 8 << 20, batches: 16 << 10 }
     }
 }
+
+/// Bytes of a long line: what a batch may be larger than [`Limits::batch_bytes`] without moving.
+const LINE: usize = 8 << 10;
 
 /// What the queue knows about a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,7 @@ pub struct Outbox {
     sender: mpsc::Sender<Batch>,
     queued: Arc<AtomicUsize>,
     limits: Limits,
-    pending: BytesMut,
+    pending: Vec<u8>,
     marks: Vec<(Mark, usize)>,
     shed: Shed,
     closed: bool,
@@ -100,7 +103,7 @@ pub fn queue(limits: Limits) -> (Outbox, Inbox) {
         sender,
         queued: Arc::clone(&queued),
         limits,
-        pending: BytesMut::with_capacity(limits.batch_bytes),
+        pending: Vec::new(),
         marks: Vec::new(),
         shed: Shed::default(),
         closed: false,
@@ -111,11 +114,21 @@ pub fn queue(limits: Limits) -> (Outbox, Inbox) {
 impl Outbox {
     /// Adds a line, newline included. Sends when the batch is large enough. Never blocks.
     pub fn push(&mut self, mark: Mark, line: &[u8]) {
+        self.write(mark, |out| out.extend_from_slice(line));
+    }
+
+    /// Adds the line that `write` appends. Otherwise like [`Self::push`].
+    pub fn write(&mut self, mark: Mark, write: impl FnOnce(&mut Vec<u8>)) {
         if self.closed {
             return;
         }
-        self.pending.extend_from_slice(line);
-        self.marks.push((mark, line.len()));
+        if self.pending.capacity() == 0 {
+            // The last batch took its buffer along.
+            self.pending.reserve(self.limits.batch_bytes + LINE);
+        }
+        let before = self.pending.len();
+        write(&mut self.pending);
+        self.marks.push((mark, self.pending.len() - before));
         if self.pending.len() >= self.limits.batch_bytes {
             self.flush();
         }
@@ -168,7 +181,7 @@ impl Outbox {
                 let lines = self.marks.len() as u64;
                 self.marks.clear();
                 self.queued.fetch_add(size, Ordering::Relaxed);
-                permit.send(Batch { bytes: self.pending.split().freeze(), lines, kept });
+                permit.send(Batch { bytes: take_bytes(&mut self.pending), lines, kept });
                 true
             }
             Err(TrySendError::Full(())) => false,
@@ -198,6 +211,17 @@ impl Outbox {
         });
         self.pending.truncate(to);
     }
+}
+
+/// The gathered bytes. A large batch takes the buffer along, a small one is copied, so that what is queued holds
+/// little more memory than it has bytes.
+fn take_bytes(pending: &mut Vec<u8>) -> Bytes {
+    if pending.len() >= pending.capacity() / 2 {
+        return std::mem::take(pending).into();
+    }
+    let bytes = Bytes::copy_from_slice(pending);
+    pending.clear();
+    bytes
 }
 
 impl Drop for Outbox {

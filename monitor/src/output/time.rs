@@ -1,8 +1,6 @@
 //! Time in the output: nanoseconds since boot to RFC 3339, without a look at any clock.
 
-use std::io::Write;
-
-const NANOS: i128 = 1_000_000_000;
+const NANOS: i64 = 1_000_000_000;
 
 /// How boot time relates to the calendar. Read once by whoever may look at clocks, then a plain value, so
 /// that formats and replay give the same output for the same records.
@@ -42,11 +40,9 @@ impl Clock {
 
     /// The moment `boot_ns` nanoseconds after boot.
     pub fn at(self, boot_ns: u64) -> Utc {
-        let ns = i128::from(boot_ns) + i128::from(self.boot_to_epoch_ns);
-        let seconds = ns.div_euclid(NANOS);
-        let days = seconds.div_euclid(86_400);
+        let (seconds, nano) = self.split(boot_ns);
         let of_day = seconds.rem_euclid(86_400);
-        let (year, month, day) = civil(i64::try_from(days).unwrap_or(0));
+        let (year, month, day) = civil(seconds.div_euclid(86_400));
         Utc {
             year,
             month,
@@ -54,16 +50,57 @@ impl Clock {
             hour: (of_day / 3600) as u8,
             minute: (of_day / 60 % 60) as u8,
             second: (of_day % 60) as u8,
-            nano: ns.rem_euclid(NANOS) as u32,
+            nano,
+        }
+    }
+
+    /// Seconds since the epoch, and the nanoseconds of that second.
+    fn split(self, boot_ns: u64) -> (i64, u32) {
+        match i64::try_from(boot_ns).ok().and_then(|ns| ns.checked_add(self.boot_to_epoch_ns)) {
+            Some(ns) => (ns.div_euclid(NANOS), ns.rem_euclid(NANOS) as u32),
+            None => {
+                let ns = i128::from(boot_ns) + i128::from(self.boot_to_epoch_ns);
+                let seconds = ns.div_euclid(NANOS.into());
+                (i64::try_from(seconds).unwrap_or(0), ns.rem_euclid(NANOS.into()) as u32)
+            }
         }
     }
 
     /// Appends the moment as RFC 3339 with nanoseconds: `2026-11-23T20:30:00.123456789Z`.
     pub fn rfc3339(self, boot_ns: u64, out: &mut Vec<u8>) {
         let Utc { year, month, day, hour, minute, second, nano } = self.at(boot_ns);
-        // Writing to a vector cannot fail.
-        let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nano:09}Z");
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        let year = year.clamp(0, 9999) as u32;
+        pair(&mut text, 0, year / 100);
+        pair(&mut text, 2, year);
+        for (at, number) in [(5, month), (8, day), (11, hour), (14, minute), (17, second)] {
+            pair(&mut text, at, number.into());
+        }
+        let micro = nano / 1000;
+        pair(&mut text, 20, micro / 10_000);
+        pair(&mut text, 22, micro / 100);
+        pair(&mut text, 24, micro);
+        pair(&mut text, 26, nano / 10);
+        text[28] = b'0' + (nano % 10) as u8;
+        out.extend_from_slice(&text);
     }
+}
+
+/// Writes the last two digits of a number at `at`.
+#[inline]
+fn pair(text: &mut [u8; 30], at: usize, number: u32) {
+    const PAIRS: [[u8; 2]; 100] = {
+        let mut pairs = [[0; 2]; 100];
+        let mut n = 0;
+        while n < 100 {
+            pairs[n] = [b'0' + n as u8 / 10, b'0' + n as u8 % 10];
+            n += 1;
+        }
+        pairs
+    };
+    let [tens, ones] = PAIRS[(number % 100) as usize];
+    text[at] = tens;
+    text[at + 1] = ones;
 }
 
 /// Days since 1970-01-01 to year, month and day of the Gregorian calendar, counted in 400-year eras that

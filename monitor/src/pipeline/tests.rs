@@ -107,10 +107,10 @@ fn the_canary_is_seen_and_not_said() {
 #[test]
 fn a_container_found_running_is_told_once_and_judged_from_then_on() {
     use crate::container::{ContainerKey, ResolveRequest, Scanned};
-    use crate::process::{Process, ProcessKey};
+    use crate::process::{Process, ProcessKey, Program};
 
-    let first =
-        Process { key: ProcessKey { pid: 50, started: 5 }, exe: b"/bin/sh".to_vec(), ..Process::default() };
+    let program = Program::new(b"/bin/sh".to_vec(), Vec::new(), Vec::new()).into();
+    let first = Process { key: ProcessKey { pid: 50, started: 5 }, program, ..Process::default() };
     let key = ContainerKey(9);
     let scanned = Scanned {
         key,

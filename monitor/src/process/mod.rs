@@ -1,12 +1,14 @@
 //! The processes of containers, and their ancestors: fed by records, bounded, without I/O.
 
 mod order;
+mod program;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;
 mod types;
 
+pub use program::{Program, Shared};
 pub use table::{Ancestors, MAX_ANCESTORS, ProcessTable};
 pub use text::{MAX_ARGS, MAX_ARGV_BYTES, append_path};
 pub use types::{Process, ProcessKey};

@@ -4,11 +4,14 @@ mod ancestors;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use monitor_common::event::{Cred, EventRef, Exec, Fork, Header, Payload, State, flags};
 
 use super::order::{Links, Order};
-use super::text::{append_path, copy_program, set_list, weight};
+use super::program::Programs;
+use super::text::{append_path, set_list};
 use super::{Process, ProcessKey};
 use crate::container::ContainerKey;
 
@@ -20,10 +23,8 @@ const TICK_NS: u64 = 10_000_000;
 const EXITED_KEPT: usize = 8192;
 /// How many candidates an eviction looks at before it takes the oldest, ancestor or not.
 const LOOK: usize = 32;
-/// Bytes of all strings together.
-const BYTES: usize = 32 << 20;
-/// A freed slot keeps its buffers for the next process up to this size.
-const SPARE_BYTES: usize = 1024;
+/// Bytes of the strings of all programs together.
+const BYTES: usize = 16 << 20;
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -32,7 +33,6 @@ struct Slot {
     parent: ProcessKey,
     /// Processes in the table that have it as `parent`.
     children: u32,
-    weight: usize,
 }
 
 /// Processes by pid. Belongs to the hot thread: no I/O, no clock.
@@ -48,8 +48,8 @@ pub struct ProcessTable {
     free: Vec<u32>,
     living: Order,
     exited: Order,
+    programs: Programs,
     capacity: usize,
-    bytes: usize,
     evicted: u64,
 }
 
@@ -72,8 +72,8 @@ impl ProcessTable {
             free: Vec::new(),
             living: Order::new(),
             exited: Order::new(),
+            programs: Programs::default(),
             capacity: capacity.clamp(MAX_ANCESTORS, u32::MAX as usize / 2),
-            bytes: 0,
             evicted: 0,
         }
     }
@@ -105,17 +105,17 @@ impl ProcessTable {
 
     /// Adds a process found in `/proc`. What records said about it stays, what they did not say is filled
     /// in.
-    pub fn insert_scanned(&mut self, mut process: Process) {
-        let args = std::mem::take(&mut process.argv);
-        set_list(&mut process.argv, args.iter().map(Vec::as_slice));
+    pub fn insert_scanned(&mut self, process: Process) {
+        let program = self.programs.adopt(&process.program);
         let slot = match self.find(process.key) {
             Some(slot) => {
                 let known = &mut self.slots[slot as usize].process;
-                if known.exe.is_empty() {
-                    known.exe = process.exe;
-                    known.cwd = process.cwd;
-                    known.argv = process.argv;
-                }
+                let useless = if known.program.exe.is_empty() {
+                    std::mem::replace(&mut known.program, program)
+                } else {
+                    program
+                };
+                self.programs.release(useless);
                 if known.ppid == 0 {
                     known.ppid = process.ppid;
                 }
@@ -126,12 +126,12 @@ impl ProcessTable {
             }
             None => {
                 let slot = self.insert(process.key, None);
-                self.slots[slot as usize].process = process;
+                self.slots[slot as usize].process = Process { program, ..process };
                 slot
             }
         };
         self.adopt(slot);
-        self.weigh(slot);
+        self.shrink(slot);
     }
 
     /// Follows a record.
@@ -159,16 +159,19 @@ impl ProcessTable {
         }
         process.gid = exec.gid;
         process.cap_effective = exec.cap_effective;
-        process.exe.clear();
-        let exe = ev.string(0);
-        if !exe.bytes.is_empty() {
-            append_path(&mut process.exe, exe);
-        }
-        set_list(&mut process.argv, ev.string(1).list());
-        process.cwd.clear();
-        append_path(&mut process.cwd, ev.string(2));
+        self.programs.release(std::mem::take(&mut process.program));
+        process.program = self.programs.make(|program| {
+            program.exe.clear();
+            let exe = ev.string(0);
+            if !exe.bytes.is_empty() {
+                append_path(&mut program.exe, exe);
+            }
+            set_list(&mut program.argv, ev.string(1).list());
+            program.cwd.clear();
+            append_path(&mut program.cwd, ev.string(2));
+        });
         self.adopt(slot);
-        self.weigh(slot);
+        self.shrink(slot);
     }
 
     fn fork(&mut self, header: &Header, fork: &Fork) {
@@ -182,16 +185,19 @@ impl ProcessTable {
             Some(child) => child,
             None => {
                 let child = self.insert(key, Some(parent));
-                let mut process = std::mem::take(&mut self.slots[child as usize].process);
                 let from = &self.slots[parent as usize].process;
-                copy_program(&mut process, from);
-                process.container = from.container;
-                process.runtime = from.runtime;
-                process.uid = from.uid;
-                process.euid = from.euid;
-                process.gid = from.gid;
-                process.cap_effective = from.cap_effective;
-                process.state = from.state;
+                let process = Process {
+                    key,
+                    container: from.container,
+                    runtime: from.runtime,
+                    program: from.program.clone(),
+                    uid: from.uid,
+                    euid: from.euid,
+                    gid: from.gid,
+                    cap_effective: from.cap_effective,
+                    state: from.state.clone(),
+                    ..Process::default()
+                };
                 self.slots[child as usize].process = process;
                 child
             }
@@ -205,7 +211,6 @@ impl ProcessTable {
             parent.children = parent.children.saturating_add(1);
         }
         self.adopt(child);
-        self.weigh(child);
     }
 
     fn exit(&mut self, header: &Header) {
@@ -229,7 +234,11 @@ impl ProcessTable {
         let process = &mut self.slots[slot as usize].process;
         process.gid = state.gid;
         process.cap_effective = state.cap_effective;
-        process.state = Some(*state);
+        // One that no child shares is written over.
+        match process.state.as_mut().and_then(Arc::get_mut) {
+            Some(known) => *known = *state,
+            None => process.state = Some(Arc::new(*state)),
+        }
     }
 
     fn cred(&mut self, header: &Header, cred: &Cred) {
@@ -288,18 +297,12 @@ impl ProcessTable {
     fn remove(&mut self, at: u32) {
         let slot = &mut self.slots[at as usize];
         let parent = std::mem::take(&mut slot.parent);
-        self.bytes -= std::mem::take(&mut slot.weight);
         slot.children = 0;
-        let mut old = std::mem::take(&mut slot.process);
+        let old = std::mem::take(&mut slot.process);
         self.by_pid.remove(&old.key.pid);
         let order = if old.exited { &mut self.exited } else { &mut self.living };
         order.unlink(&mut self.links, at);
-        if weight(&old) <= SPARE_BYTES {
-            old.exe.clear();
-            old.cwd.clear();
-            old.argv.clear();
-            slot.process = Process { exe: old.exe, argv: old.argv, cwd: old.cwd, ..Process::default() };
-        }
+        self.programs.release(old.program);
         self.free.push(at);
         if let Some(slot) = self.by_pid.get(&parent.pid).copied() {
             let slot = &mut self.slots[slot as usize];
@@ -352,13 +355,10 @@ impl ProcessTable {
         }
     }
 
-    fn weigh(&mut self, at: u32) {
-        let slot = &mut self.slots[at as usize];
-        let now = weight(&slot.process);
-        self.bytes = self.bytes - slot.weight + now;
-        slot.weight = now;
-        while self.bytes > BYTES && self.by_pid.len() > 1 {
-            self.evict(at);
+    /// Makes room if the strings have become too many. `keep` stays.
+    fn shrink(&mut self, keep: u32) {
+        while self.programs.bytes() > BYTES && self.by_pid.len() > 1 {
+            self.evict(keep);
         }
     }
 }

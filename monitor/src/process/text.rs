@@ -2,7 +2,7 @@
 
 use monitor_common::event::{TRUNCATED, TailString};
 
-use super::Process;
+use super::Program;
 
 /// Arguments kept of one process; the `exec` record itself has what the kernel side copied.
 pub const MAX_ARGS: usize = 128;
@@ -53,15 +53,8 @@ pub(super) fn set_list<'a>(list: &mut Vec<Vec<u8>>, items: impl Iterator<Item = 
     list.truncate(used);
 }
 
-/// Copies what a child inherits of its parent's program.
-pub(super) fn copy_program(to: &mut Process, from: &Process) {
-    to.exe.clone_from(&from.exe);
-    to.cwd.clone_from(&from.cwd);
-    set_list(&mut to.argv, from.argv.iter().map(Vec::as_slice));
-}
-
-/// Bytes that the strings of a process hold, with the overhead of each argument.
-pub(super) fn weight(process: &Process) -> usize {
-    let args: usize = process.argv.iter().map(|arg| arg.capacity() + size_of::<Vec<u8>>()).sum();
-    process.exe.capacity() + process.cwd.capacity() + args
+/// Bytes that the strings of a program hold, with the overhead of each argument.
+pub(super) fn weight(program: &Program) -> usize {
+    let args: usize = program.argv.iter().map(|arg| arg.capacity() + size_of::<Vec<u8>>()).sum();
+    program.exe.capacity() + program.cwd.capacity() + args
 }

@@ -1,7 +1,10 @@
 //! What is kept of a process.
 
+use std::sync::Arc;
+
 use monitor_common::event::State;
 
+use super::Shared;
 use crate::container::ContainerKey;
 
 /// A process for ever: pids are used again, pid and start time together are not.
@@ -13,7 +16,7 @@ pub struct ProcessKey {
     pub started: u64,
 }
 
-/// A process as the hot thread knows it. Strings are bytes: they come from the container.
+/// A process as the hot thread knows it.
 #[derive(Clone, Debug, Default)]
 pub struct Process {
     /// Which process.
@@ -24,12 +27,8 @@ pub struct Process {
     pub container: ContainerKey,
     /// True while it is a trusted runtime task that sets up or joins a container.
     pub runtime: bool,
-    /// Path of the executable, root first.
-    pub exe: Vec<u8>,
-    /// Arguments.
-    pub argv: Vec<Vec<u8>>,
-    /// Working directory at exec.
-    pub cwd: Vec<u8>,
+    /// What it executes.
+    pub program: Shared,
     /// Real uid.
     pub uid: u32,
     /// Effective uid.
@@ -39,7 +38,7 @@ pub struct Process {
     /// Effective capabilities.
     pub cap_effective: u64,
     /// State last reported, inherited at fork.
-    pub state: Option<State>,
+    pub state: Option<Arc<State>>,
     /// Set when it ended; the entry stays as long as others may name it as an ancestor.
     pub exited: bool,
 }

@@ -8,7 +8,7 @@ use crate::container::{Baseline, Container, ContainerKey, Declared, Identity, St
 use crate::detect::{
     ControlSocket, DetectConfig, Detector, Emitted, HostFacts, Lineage, Outcome, Severity, Value,
 };
-use crate::process::{Process, ProcessKey};
+use crate::process::{Process, ProcessKey, Program};
 
 /// Key of the container under test.
 pub(super) const OWN: u64 = 0x77;
@@ -168,6 +168,7 @@ impl World {
             host: HOST,
         });
         let container = Container {
+            revision: 0,
             key: ContainerKey(OWN),
             status: Status::Resolved,
             identity: Identity::default(),
@@ -218,7 +219,11 @@ pub(super) fn brief(e: &Emitted) -> Brief {
 }
 
 pub(super) fn process(pid: u32, exe: &[u8]) -> Process {
-    Process { key: ProcessKey { pid, started: 9 }, exe: exe.to_vec(), ..Process::default() }
+    Process {
+        key: ProcessKey { pid, started: 9 },
+        program: Program::new(exe.to_vec(), Vec::new(), Vec::new()).into(),
+        ..Process::default()
+    }
 }
 
 /// The declared and the observed value of a fact.

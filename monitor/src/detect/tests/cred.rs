@@ -161,7 +161,7 @@ fn ordinary_execs() {
 fn capabilities_of_an_own_user_namespace_come_from_no_program() {
     let mut world = World::new();
     let mut task = process(500, b"/bin/unshare");
-    task.state = Some(State { user_ns: 901, ..base_state() });
+    task.state = Some(State { user_ns: 901, ..base_state() }.into());
     world.process = Some(task);
     world.feed(&state(monitor_common::event::state_reason::SCAN, |s| s.user_ns = 901));
     world.check(&[exec(1000, |_| ())], &[]);

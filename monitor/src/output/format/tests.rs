@@ -162,3 +162,20 @@ fn text_looks_like_this() {
     assert!(all[0].ends_with("mount target=/mnt source=/dev/sda1 fstype=ext4 = EPERM"), "{}", all[0]);
     assert!(all[1].contains("\x1b[1;31mCRITICAL\x1b[0m"), "{}", all[1]);
 }
+
+/// What is kept between lines changes none of them, and is not used once it is out of date.
+#[test]
+fn json_is_the_same_with_what_was_rendered_earlier() {
+    let mut fixture = ordinary();
+    let plain = lines(&mut JsonFormat::new(CLOCK), &fixture, false);
+    fixture.container.revision = 5;
+    fixture.number_programs();
+    let mut format = JsonFormat::new(CLOCK);
+    for _ in 0..2 {
+        assert_eq!(lines(&mut format, &fixture, false), plain);
+    }
+    fixture.container.identity.name = Some("other".to_owned());
+    assert_eq!(lines(&mut format, &fixture, false)[0], plain[0], "nobody said that it changed");
+    fixture.container.revision = 6;
+    assert!(lines(&mut format, &fixture, false)[0].contains("\"name\":\"other\""));
+}

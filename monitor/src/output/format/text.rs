@@ -80,7 +80,7 @@ fn fill(line: &mut Line, body: &Body<'_>) {
 fn who(line: &mut Line, subject: &Subject<'_>, pid: u32) {
     place(&mut line.place, subject.container);
     if let Some(process) = subject.process {
-        summary::program(&mut line.process, &process.exe);
+        summary::program(&mut line.process, &process.program.exe);
     }
     let _ = write!(line.process, "[{pid}]");
 }

@@ -13,7 +13,7 @@ use crate::output::record::{
     Body, Change, Common, Loss, Place, Record, SensorCoverage, Subject, loss_reason,
 };
 use crate::output::{Class, Clock, record};
-use crate::process::{Process, ProcessKey};
+use crate::process::{Process, ProcessKey, Program};
 
 /// 2026-11-23T20:30:00Z minus 1000 s.
 pub(crate) const CLOCK: Clock = Clock { boot_to_epoch_ns: 1_795_464_800_000_000_000 };
@@ -92,15 +92,14 @@ pub(crate) fn ordinary() -> Fixture {
     let tail = [(&b"/mnt"[..], 0), (b"/dev/sda1", 0), (b"ext4", 0)];
     let process = |pid, exe: &str, argv: &[&str]| Process {
         key: ProcessKey { pid, started: 1 },
-        exe: exe.into(),
-        argv: argv.iter().map(|a| (*a).into()).collect(),
-        cwd: b"/".to_vec(),
+        program: Program::new(exe.into(), argv.iter().map(|a| (*a).into()).collect(), b"/".to_vec()).into(),
         cap_effective: 0x1ff,
         ..Process::default()
     };
     let observed = |name, declared, observed| Evidence { name, declared, observed };
     Fixture {
         container: Container {
+            revision: 0,
             key: ContainerKey(77),
             status: Status::Resolved,
             identity: Identity {
@@ -155,10 +154,9 @@ pub(crate) fn hostile() -> Fixture {
     };
     f.container.cgroup_path = text().repeat(1000);
     for process in [&mut f.process, &mut f.parent] {
-        process.exe = long.clone();
-        process.argv = vec![HOSTILE.to_vec(), long.clone(), Vec::new(), b"last".to_vec()];
-        process.argv.extend(vec![Vec::new(); 100_000]);
-        process.cwd = HOSTILE.to_vec();
+        let mut argv = vec![HOSTILE.to_vec(), long.clone(), Vec::new(), b"last".to_vec()];
+        argv.extend(vec![Vec::new(); 100_000]);
+        process.program = Program::new(long.clone(), argv, HOSTILE.to_vec()).into();
     }
     f.finding.evidence[2].observed = Value::Bytes(HOSTILE.to_vec());
     f.finding.evidence[3].observed = Value::Text(text());
@@ -189,6 +187,15 @@ pub(crate) fn hostile() -> Fixture {
 }
 
 impl Fixture {
+    /// Numbers the programs, as the process table does.
+    pub(crate) fn number_programs(&mut self) {
+        for (id, process) in [(7, &mut self.process), (8, &mut self.parent)] {
+            let mut program = (*process.program).clone();
+            program.id = id;
+            process.program = program.into();
+        }
+    }
+
     /// Calls `each` with every record of the set.
     pub(crate) fn each(&self, mut each: impl FnMut(&Record<'_>)) {
         let ancestors = [&self.parent];

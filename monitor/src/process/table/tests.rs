@@ -4,6 +4,7 @@ use monitor_common::event::{Cred, EventKind, Exec, Exit, Fork, Header, State, TR
 
 use super::super::testing::{event, list, record};
 use super::*;
+use crate::process::Program;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -38,8 +39,14 @@ fn chain(table: &ProcessTable, pid: u32) -> Vec<u32> {
 fn check_whole(table: &ProcessTable) {
     assert_eq!(table.living.len() + table.exited.len(), table.by_pid.len());
     assert_eq!(table.by_pid.len() + table.free.len(), table.slots.len());
-    let weights: usize = table.slots.iter().map(|slot| slot.weight).sum();
-    assert_eq!(weights, table.bytes);
+    let programs: std::collections::BTreeMap<u64, usize> = table
+        .slots
+        .iter()
+        .map(|slot| &slot.process.program)
+        .filter(|program| program.id != 0)
+        .map(|program| (program.id, crate::process::text::weight(program)))
+        .collect();
+    assert_eq!(programs.values().sum::<usize>(), table.programs.bytes());
 }
 
 #[test]
@@ -47,9 +54,9 @@ fn exec_sets_the_program_root_first() {
     let mut table = ProcessTable::default();
     exec(&mut table, (10, 1), 9, &["sh", "bin", "usr"], &["sh", "-c", "id"]);
     let p = table.get(10).expect("known");
-    assert_eq!(p.exe, b"/usr/bin/sh");
-    assert_eq!(p.argv, [b"sh".to_vec(), b"-c".to_vec(), b"id".to_vec()]);
-    assert_eq!((p.cwd.as_slice(), p.ppid, p.gid, p.cap_effective), (b"/tmp".as_slice(), 9, 5, 3));
+    assert_eq!(p.program.exe, b"/usr/bin/sh");
+    assert_eq!(p.program.argv, [b"sh".to_vec(), b"-c".to_vec(), b"id".to_vec()]);
+    assert_eq!((p.program.cwd.as_slice(), p.ppid, p.gid, p.cap_effective), (b"/tmp".as_slice(), 9, 5, 3));
     assert_eq!(p.container, ContainerKey(7));
     check_whole(&table);
 }
@@ -77,7 +84,7 @@ fn a_child_inherits_and_ancestors_survive_exits() {
     exec(&mut table, (10, 1), 1, &["runc"], &["runc", "create"]);
     fork(&mut table, (10, 1), (11, 2));
     fork(&mut table, (11, 2), (12, 3));
-    assert_eq!(table.get(12).expect("known").argv[1], b"create");
+    assert_eq!(table.get(12).expect("known").program.argv[1], b"create");
     exit(&mut table, (11, 2));
     exit(&mut table, (10, 1));
     exec(&mut table, (12, 3), 1, &["sh"], &["sh"]);
@@ -94,7 +101,7 @@ fn ancestors_cross_to_scanned_host_processes() {
     exec(&mut table, (20, 5), 19, &["sh"], &["sh"]);
     table.insert_scanned(Process {
         key: ProcessKey { pid: 19, started: 4 * SECOND },
-        exe: b"/usr/bin/containerd-shim".to_vec(),
+        program: Program::new(b"/usr/bin/containerd-shim".to_vec(), Vec::new(), Vec::new()).into(),
         ..Process::default()
     });
     assert_eq!(chain(&table, 21), [20, 19]);
@@ -108,7 +115,7 @@ fn a_reused_pid_is_another_process() {
     fork(&mut table, (10, 1), (11, 2));
     exit(&mut table, (10, 1));
     exec(&mut table, (10, 50), 1, &["new"], &["new"]);
-    assert_eq!(table.get(10).expect("known").exe, b"/new");
+    assert_eq!(table.get(10).expect("known").program.exe, b"/new");
     assert!(table.get_key(ProcessKey { pid: 10, started: SECOND }).is_none());
     assert!(table.get_key(ProcessKey { pid: 10, started: 50 * SECOND }).is_some());
     assert_eq!(chain(&table, 11), [0u32; 0], "the new owner of the pid is no ancestor");
@@ -121,15 +128,15 @@ fn a_scan_and_a_record_are_the_same_process() {
     let started = 3 * SECOND + 1234;
     table.insert_scanned(Process {
         key: ProcessKey { pid: 30, started: 3 * SECOND },
-        exe: b"/bin/app".to_vec(),
+        program: Program::new(b"/bin/app".to_vec(), Vec::new(), Vec::new()).into(),
         ..Process::default()
     });
     let head = Header { started, ..header(30, 0) };
     let bytes = record(EventKind::State, head, &State { mnt_ns: 9, ..State::default() }, &[b""]);
     table.apply(&event(&bytes));
     let p = table.get_key(ProcessKey { pid: 30, started }).expect("known");
-    assert_eq!((p.exe.as_slice(), p.key.started), (b"/bin/app".as_slice(), started));
-    assert_eq!(p.state.expect("set").mnt_ns, 9);
+    assert_eq!((p.program.exe.as_slice(), p.key.started), (b"/bin/app".as_slice(), started));
+    assert_eq!(p.state.as_ref().expect("set").mnt_ns, 9);
     assert_eq!(table.len(), 1);
 }
 
@@ -172,6 +179,23 @@ fn a_fork_storm_is_bounded() {
 }
 
 #[test]
+fn children_share_the_program_until_they_execute() {
+    let mut table = ProcessTable::default();
+    exec(&mut table, (10, 1), 1, &["sh"], &["sh"]);
+    let one = table.programs.bytes();
+    for n in 0..1000 {
+        fork(&mut table, (10, 1), (100 + n, 2));
+    }
+    assert_eq!(table.programs.bytes(), one);
+    assert_eq!(table.get(100).expect("known").program.id, table.get(10).expect("known").program.id);
+    exec(&mut table, (100, 2), 10, &["id"], &["id"]);
+    assert_ne!(table.get(100).expect("known").program.id, table.get(10).expect("known").program.id);
+    assert_eq!(table.get(101).expect("known").program.exe, b"/sh");
+    check_whole(&table);
+    assert!(size_of::<Slot>() <= 112, "a fork bomb fills the table: {}", size_of::<Slot>());
+}
+
+#[test]
 fn a_chain_of_forks_is_bounded_and_a_cycle_ends() {
     let mut table = ProcessTable::new(64);
     for n in 0..1000u32 {
@@ -207,11 +231,11 @@ fn strings_are_bounded() {
     let long = "x".repeat(9000);
     exec(&mut table, (60, 1), 1, &["a"], &[&long, "lost"]);
     let p = table.get(60).expect("known");
-    assert_eq!(p.argv.iter().map(Vec::len).sum::<usize>(), crate::process::MAX_ARGV_BYTES);
+    assert_eq!(p.program.argv.iter().map(Vec::len).sum::<usize>(), crate::process::MAX_ARGV_BYTES);
     for n in 0..20_000u32 {
-        fork(&mut table, (60, 1), (100 + n, 2));
+        exec(&mut table, (100 + n, 2), 60, &["a"], &[&long]);
     }
-    assert!(table.bytes <= BYTES);
+    assert!(table.programs.bytes() <= BYTES);
     assert!(table.evicted() > 0);
     check_whole(&table);
 }

@@ -1,12 +1,17 @@
 //! The `container` and `process` objects.
+//!
+//! What does not change from one record to the next is rendered once and kept: a container until its identity
+//! changes, a program as long as somebody runs it.
 
 use monitor_common::event::EventRef;
 use monitor_common::policy::{KEY_MNT_NS, KEY_V1};
 
+use super::fragments::Fragments;
 use super::writer::Writer;
 use crate::container::{Container, ContainerKey, Engine, Status};
 use crate::output::record::Subject;
 use crate::output::time::Clock;
+use crate::process::Program;
 
 /// Labels of one container in the output.
 const MAX_LABELS: usize = 64;
@@ -16,18 +21,31 @@ fn cgroup_id(key: ContainerKey) -> Option<u64> {
     (key.0 & KEY_V1 != 0 || key.0 & KEY_MNT_NS == 0).then_some(key.0 & !KEY_V1)
 }
 
+/// The objects that were rendered already.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    containers: Fragments,
+    programs: Fragments,
+}
+
 /// `"container":…`, null for the host.
 pub(super) fn container(w: &mut Writer<'_>, container: Option<&Container>) {
-    let Some(container) = container else {
-        return w.null("container");
-    };
+    match container {
+        Some(container) => {
+            w.key("container");
+            object(w, container);
+        }
+        None => w.null("container"),
+    }
+}
+
+fn object(w: &mut Writer<'_>, container: &Container) {
     let identity = &container.identity;
     let (status, reason) = match &container.status {
         Status::Pending => ("pending", None),
         Status::Resolved => ("resolved", None),
         Status::Unknown(reason) => ("unknown", Some(reason.as_str())),
     };
-    w.key("container");
     w.open();
     w.text("status", status);
     for (name, value) in [
@@ -97,43 +115,74 @@ pub(super) fn particulars(w: &mut Writer<'_>, container: &Container, clock: Cloc
     }
 }
 
-/// `"process":…`: ids from the record's header, the rest from the process table.
-pub(super) fn process(w: &mut Writer<'_>, subject: &Subject<'_>, event: &EventRef<'_>, clock: Clock) {
+/// `,"container":…,"process":…`: ids from the record's header, the rest from the tables.
+pub(super) fn who(
+    w: &mut Writer<'_>,
+    kept: &mut Kept,
+    subject: &Subject<'_>,
+    event: &EventRef<'_>,
+    clock: Clock,
+) {
+    w.literal(",\"container\":");
+    match subject.container {
+        Some(container) => {
+            let render = |out: &mut Vec<u8>| {
+                object(&mut Writer::new(out), container);
+                0
+            };
+            w.piece(kept.containers.get(container.revision, render).0);
+        }
+        None => w.literal("null"),
+    }
     let header = &event.header;
-    w.key("process");
-    w.open();
-    w.field("pid", header.pid);
-    w.field("tid", header.tid);
+    w.literal(",\"process\":{\"pid\":");
+    w.unsigned(header.pid.into());
+    w.literal(",\"tid\":");
+    w.unsigned(header.tid.into());
+    w.literal(",\"ppid\":");
     match subject.process {
         Some(process) => {
-            w.field("ppid", process.ppid);
-            w.bytes("exe", &process.exe);
-            w.list("argv", process.argv.iter().map(Vec::as_slice), false);
-            w.bytes("cwd", &process.cwd);
+            w.unsigned(process.ppid.into());
+            w.literal(",");
+            w.piece(program(kept, &process.program).0);
         }
-        None => ["ppid", "exe", "argv", "cwd"].into_iter().for_each(|name| w.null(name)),
+        None => w.literal("null,\"exe\":null,\"argv\":null,\"cwd\":null"),
     }
-    w.field("uid", header.uid);
-    w.field("euid", header.euid);
+    w.literal(",\"uid\":");
+    w.unsigned(header.uid.into());
+    w.literal(",\"euid\":");
+    w.unsigned(header.euid.into());
+    w.literal(",\"gid\":");
     match subject.process {
         Some(process) => {
-            w.field("gid", process.gid);
-            w.key("caps_effective");
-            w.hex(process.cap_effective);
+            w.unsigned(process.gid.into());
+            w.literal(",\"caps_effective\":");
+            w.hex_digits(process.cap_effective);
         }
-        None => ["gid", "caps_effective"].into_iter().for_each(|name| w.null(name)),
+        None => w.literal("null,\"caps_effective\":null"),
     }
-    w.key("started");
-    w.quoted(|out| clock.rfc3339(header.started, out));
-    w.key("ancestors");
-    w.open_list();
-    for ancestor in subject.ancestors {
-        w.open();
-        w.field("pid", ancestor.key.pid);
-        w.bytes("exe", &ancestor.exe);
-        w.list("argv", ancestor.argv.iter().map(Vec::as_slice), false);
-        w.close();
+    w.literal(",\"started\":\"");
+    clock.rfc3339(header.started, w.out());
+    w.literal("\",\"ancestors\":[");
+    for (at, ancestor) in subject.ancestors.iter().enumerate() {
+        w.literal(if at == 0 { "{\"pid\":" } else { ",{\"pid\":" });
+        w.unsigned(ancestor.key.pid.into());
+        w.literal(",");
+        let (piece, without_cwd) = program(kept, &ancestor.program);
+        w.piece(&piece[..without_cwd]);
+        w.literal("}");
     }
-    w.close_list();
-    w.close();
+    w.literal("]}");
+}
+
+/// `"exe":…,"argv":…,"cwd":…`, and where the part without `cwd` ends.
+fn program<'k>(kept: &'k mut Kept, program: &Program) -> (&'k [u8], usize) {
+    kept.programs.get(program.id, |out| {
+        let mut w = Writer::new(out);
+        w.bytes("exe", &program.exe);
+        w.list("argv", program.argv.iter().map(Vec::as_slice), false);
+        let end = w.out().len();
+        w.bytes("cwd", &program.cwd);
+        end
+    })
 }

@@ -9,6 +9,7 @@
 
 mod context;
 mod event;
+mod fragments;
 mod writer;
 
 use super::Format;
@@ -19,16 +20,17 @@ use crate::output::time::Clock;
 use writer::Writer;
 
 /// The JSON format. Holds scratch space, so that a record costs no allocation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct JsonFormat {
     clock: Clock,
-    scratch: Vec<u8>,
+    kept: context::Kept,
+    events: event::Plans,
 }
 
 impl JsonFormat {
     /// With the relation of boot time to the calendar.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, scratch: Vec::new() }
+        Self { clock, kept: context::Kept::default(), events: event::Plans::new() }
     }
 }
 
@@ -36,17 +38,19 @@ impl Format for JsonFormat {
     fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         let mut w = Writer::new(out);
         let common = &record.common;
-        w.raw("{");
-        w.text("type", record.body.class().name());
-        w.key("time");
-        w.quoted(|out| self.clock.rfc3339(common.time, out));
+        w.literal("{\"type\":\"");
+        w.literal(record.body.class().name());
+        w.literal("\",\"time\":\"");
+        self.clock.rfc3339(common.time, w.out());
+        w.literal("\"");
         w.text("node", common.node);
-        w.field("seq", common.seq);
+        w.literal(",\"seq\":");
+        w.digits(common.seq);
         match record.body {
             Body::Event { subject, event } => {
-                context::container(&mut w, subject.container);
-                context::process(&mut w, &subject, event, self.clock);
-                event::record(&mut w, event, &mut self.scratch);
+                context::who(&mut w, &mut self.kept, &subject, event, self.clock);
+                w.literal(",");
+                self.events.write(&mut w, event);
             }
             Body::Finding { subject, event, finding, count, first_seen, last_seen } => {
                 rule(&mut w, finding);
@@ -57,11 +61,9 @@ impl Format for JsonFormat {
                     w.key(name);
                     w.quoted(|out| self.clock.rfc3339(time, out));
                 }
-                context::container(&mut w, subject.container);
-                context::process(&mut w, &subject, event, self.clock);
-                w.key("event");
-                w.open();
-                event::record(&mut w, event, &mut self.scratch);
+                context::who(&mut w, &mut self.kept, &subject, event, self.clock);
+                w.literal(",\"event\":{");
+                self.events.write(&mut w, event);
                 w.close();
             }
             Body::Container { container, change } => {

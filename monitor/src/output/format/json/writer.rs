@@ -5,6 +5,30 @@ use crate::output::escape::{self, MAX_STRING};
 /// Bytes of all strings of one list; a longer list is cut and marked.
 pub(super) const MAX_LIST: usize = 2 * MAX_STRING;
 
+/// Something to be written often.
+#[derive(Clone, Debug)]
+pub(super) enum Word {
+    /// So many of the bytes.
+    Short([u8; SHORT], u8),
+    /// Longer than that.
+    Long(String),
+}
+
+const SHORT: usize = 24;
+
+impl From<String> for Word {
+    fn from(text: String) -> Self {
+        let mut bytes = [0; SHORT];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(room), Ok(len)) => {
+                room.copy_from_slice(text.as_bytes());
+                Self::Short(bytes, len)
+            }
+            _ => Self::Long(text),
+        }
+    }
+}
+
 /// A line being written.
 pub(super) struct Writer<'a> {
     out: &'a mut Vec<u8>,
@@ -59,6 +83,58 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(b"\":");
     }
 
+    /// Bytes as they are, commas included: a piece of JSON that is known to fit here.
+    #[inline]
+    pub(super) fn literal(&mut self, piece: &str) {
+        self.out.extend_from_slice(piece.as_bytes());
+    }
+
+    /// The same, rendered earlier.
+    #[inline]
+    pub(super) fn piece(&mut self, piece: &[u8]) {
+        self.out.extend_from_slice(piece);
+    }
+
+    /// A key that was rendered earlier.
+    #[inline]
+    pub(super) fn word(&mut self, word: &Word) {
+        match word {
+            Word::Short(bytes, len) => {
+                // A copy of fixed size is a few instructions, and no call.
+                self.out.extend_from_slice(bytes);
+                self.out.truncate(self.out.len() - bytes.len() + usize::from(*len));
+            }
+            Word::Long(text) => self.literal(text),
+        }
+    }
+
+    /// The digits of a number, after its key.
+    #[inline]
+    pub(super) fn digits(&mut self, number: impl itoa::Integer) {
+        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// The same for a number that is often 0 or 1.
+    #[inline]
+    pub(super) fn unsigned(&mut self, number: u64) {
+        match u8::try_from(number) {
+            Ok(digit @ 0..10) => self.out.push(b'0' + digit),
+            _ => self.digits(number),
+        }
+    }
+
+    /// A number in hexadecimal as a string, after its key.
+    pub(super) fn hex_digits(&mut self, number: u64) {
+        self.out.extend_from_slice(b"\"0x");
+        escape::hex_number(self.out, number);
+        self.out.push(b'"');
+    }
+
+    /// What [`Self::literal`] and its kin leave to the caller is over: where the bytes go.
+    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
     pub(super) fn raw(&mut self, token: &str) {
         self.separate();
         self.out.extend_from_slice(token.as_bytes());
@@ -78,11 +154,8 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn hex(&mut self, number: u64) {
-        self.quoted(|out| {
-            out.extend_from_slice(b"0x");
-            // Writing to a vector cannot fail.
-            let _ = std::io::Write::write_fmt(out, format_args!("{number:x}"));
-        });
+        self.separate();
+        self.hex_digits(number);
     }
 
     /// Text, cut at [`MAX_STRING`] bytes.
