@@ -27,14 +27,22 @@ pub(crate) struct Subject {
     pub(crate) runtime: bool,
     /// In a system call of the 32-bit entry.
     pub(crate) compat: bool,
+    /// The record of its last exec was not sent.
+    pub(crate) stale: bool,
 }
 
 impl Subject {
     /// The flags of a record about it.
     #[inline(always)]
     pub(crate) fn flags(&self) -> u16 {
-        let runtime = if self.runtime { flags::RUNTIME } else { 0 };
-        if self.compat { runtime | flags::COMPAT } else { runtime }
+        let mut bits = if self.runtime { flags::RUNTIME } else { 0 };
+        if self.compat {
+            bits |= flags::COMPAT;
+        }
+        if self.stale {
+            bits |= flags::STALE;
+        }
+        bits
     }
 
     /// The current task, whoever it belongs to.
@@ -50,6 +58,7 @@ impl Subject {
             cgroup: cgroup::of_current(task),
             runtime: false,
             compat: false,
+            stale: false,
         }
     }
 
@@ -72,6 +81,7 @@ impl Subject {
                 cgroup: cgroup::of_current(task),
                 runtime: entry.flags & task_flags::RUNTIME != 0,
                 compat: false,
+                stale: entry.flags & task_flags::STALE != 0,
             });
         }
         let cgroup = cgroup::of_current(task);
@@ -80,7 +90,7 @@ impl Subject {
         }
         let container = container_of(cgroup)?;
         adopt(task, tid, container);
-        Some(Self { task, pid, tid, container, cgroup, runtime: false, compat: false })
+        Some(Self { task, pid, tid, container, cgroup, runtime: false, compat: false, stale: false })
     }
 }
 
@@ -153,9 +163,10 @@ pub(crate) fn compare(subject: &Subject) {
     // SAFETY: a live map value; this task is the only one to write its entry.
     let before = unsafe { (*entry).state };
     if before != now {
+        let reported = report_state(subject, state_reason::CHANGE);
+        // What was not reported is compared again at the next event: a change must not be lost in a flood.
         // SAFETY: as above.
-        unsafe { (*entry).state = now };
-        report_state(subject, state_reason::CHANGE);
+        unsafe { (*entry).state = if reported { now } else { before } };
     }
 }
 
@@ -218,11 +229,12 @@ pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
     out.submit(subject, 0);
 }
 
-/// Writes a state record.
+/// Writes a state record; false if it could not be sent.
 #[inline(never)]
-pub(crate) fn report_state(subject: &Subject, reason: u32) {
-    let Some(mut out) = reserve::<State, { PATH_MAX + 16 }>(Ring::Critical, EventKind::State, subject) else {
-        return;
+pub(crate) fn report_state(subject: &Subject, reason: u32) -> bool {
+    let ring = if reason == state_reason::CHANGE { Ring::Critical } else { Ring::Vital };
+    let Some(mut out) = reserve::<State, { PATH_MAX + 16 }>(ring, EventKind::State, subject) else {
+        return false;
     };
     let task = subject.task;
     let (root, cwd) = (task.root(), task.cwd());
@@ -256,4 +268,5 @@ pub(crate) fn report_state(subject: &Subject, reason: u32) {
     }
     out.path(cwd, root);
     out.submit(subject, 0);
+    true
 }

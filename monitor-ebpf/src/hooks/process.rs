@@ -57,8 +57,10 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
     // One call of each for all the cases above: the verifier pays for every copy.
     match how {
         transition::NONE => filter::compare(&subject),
-        transition::ENTRY => filter::report_state(&subject, state_reason::ENTRY),
-        _ => filter::report_state(&subject, state_reason::JOIN),
+        _ => {
+            let entry = how == transition::ENTRY;
+            filter::report_state(&subject, if entry { state_reason::ENTRY } else { state_reason::JOIN });
+        }
     }
     report_exec(&subject, executable, inode, how);
     if subject.runtime
@@ -130,12 +132,19 @@ fn enter(known: Subject) -> (Subject, u32) {
 
 #[inline(always)]
 fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
+    // From here on its program is known, or the entry says otherwise.
+    let subject = &Subject { stale: false, ..*subject };
     let task = subject.task;
     let cred = task.cred();
     let before = filter::entry(subject.tid).unwrap_or_default();
     let known = before.flags & task_flags::CREDS != 0;
     let raised = known && before.euid != 0 && cred.euid == 0;
-    let ring = if how != transition::NONE || raised { Ring::Critical } else { Ring::Bulk };
+    let ring = match how {
+        transition::NONE if raised => Ring::Critical,
+        transition::NONE => Ring::Bulk,
+        _ => Ring::Vital,
+    };
+    let mut stale = task_flags::STALE;
     let facts = file::inode(inode);
     let (start, end) = task.arguments();
     if let Some(mut out) = reserve::<Exec, { 2 * PATH_MAX + ARGV_MAX + 32 }>(ring, EventKind::Exec, subject) {
@@ -164,6 +173,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
         out.user_bytes::<ARGV_MAX>(start, end.wrapping_sub(start), 0);
         out.path(task.cwd(), root);
         out.submit(subject, 0);
+        stale = 0;
     }
     if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
         // SAFETY: a live map value; this task is the only one to write its entry.
@@ -172,7 +182,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
             (*entry).euid = cred.euid;
             (*entry).suid = cred.suid;
             (*entry).cap_permitted = cred.cap_permitted;
-            (*entry).flags |= task_flags::CREDS;
+            (*entry).flags = (*entry).flags & !task_flags::STALE | task_flags::CREDS | stale;
         }
     }
 }
