@@ -127,4 +127,21 @@ calls! {
     Openat2 = 52, "openat2", x86_64: [437], aarch64: [437], i386: [437];
     OpenByHandleAt = 53, "open_by_handle_at", x86_64: [304], aarch64: [265], i386: [342];
     Creat = 54, "creat", x86_64: [85], aarch64: [], i386: [8];
+    Mmap = 140, "mmap", x86_64: [9], aarch64: [222], i386: [192];
+    Mprotect = 141, "mprotect", x86_64: [10], aarch64: [226], i386: [125];
+    MemfdCreate = 142, "memfd_create", x86_64: [319], aarch64: [279], i386: [356];
+    Prlimit64 = 143, "prlimit64", x86_64: [302], aarch64: [261], i386: [340];
+    Setpriority = 144, "setpriority", x86_64: [141], aarch64: [140], i386: [97];
+    SchedSetscheduler = 145, "sched_setscheduler", x86_64: [144], aarch64: [119], i386: [156];
+    SchedSetparam = 146, "sched_setparam", x86_64: [142], aarch64: [118], i386: [154];
+    SchedSetattr = 147, "sched_setattr", x86_64: [314], aarch64: [274], i386: [351];
+    SchedSetaffinity = 148, "sched_setaffinity", x86_64: [203], aarch64: [122], i386: [241];
+    IoprioSet = 149, "ioprio_set", x86_64: [251], aarch64: [30], i386: [289];
+    Ptrace = 150, "ptrace", x86_64: [101], aarch64: [117], i386: [26];
+    ProcessVmReadv = 151, "process_vm_readv", x86_64: [310], aarch64: [270], i386: [347];
+    ProcessVmWritev = 152, "process_vm_writev", x86_64: [311], aarch64: [271], i386: [348];
+    PidfdGetfd = 153, "pidfd_getfd", x86_64: [438], aarch64: [438], i386: [438];
+    PidfdOpen = 154, "pidfd_open", x86_64: [434], aarch64: [434], i386: [434];
+    Kcmp = 155, "kcmp", x86_64: [312], aarch64: [272], i386: [349];
+    ProcessMadvise = 156, "process_madvise", x86_64: [440], aarch64: [440], i386: [440];
 }

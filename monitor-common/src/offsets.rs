@@ -53,6 +53,16 @@ kernel_fields! {
     TaskExitCode: required "task_struct"."exit_code";
     TaskAtomicFlags: optional "task_struct"."atomic_flags";
     TaskSeccompMode: optional "task_struct"."seccomp.mode";
+    TaskSeccompFilters: optional "task_struct"."seccomp.filter_count.counter";
+    TaskThreadPid: optional "task_struct"."thread_pid";
+    TaskPidLinks: optional "task_struct"."pid_links";
+    TaskPtraced: optional "task_struct"."ptraced";
+    TaskPtraceEntry: optional "task_struct"."ptrace_entry";
+    PidLevel: optional "pid"."level";
+    PidTasks: optional "pid"."tasks";
+    SiginfoCode: optional "kernel_siginfo"."si_code";
+    VmaFile: optional "vm_area_struct"."vm_file";
+    VmaFlags: optional "vm_area_struct"."vm_flags" | "vm_area_struct"."__vm_flags";
     TaskFlags: required "task_struct"."flags";
     SignalLive: required "signal_struct"."live.counter";
     CredUid: required "cred"."uid";
@@ -63,6 +73,8 @@ kernel_fields! {
     CredFsuid: required "cred"."fsuid";
     CredCapPermitted: required "cred"."cap_permitted";
     CredCapEffective: required "cred"."cap_effective";
+    CredCapInheritable: required "cred"."cap_inheritable";
+    CredCapAmbient: required "cred"."cap_ambient";
     CredCapBset: required "cred"."cap_bset";
     CredUserNs: required "cred"."user_ns";
     NsproxyUts: required "nsproxy"."uts_ns";
@@ -96,6 +108,7 @@ kernel_fields! {
     InodeMode: required "inode"."i_mode";
     InodeUid: required "inode"."i_uid";
     InodeSb: required "inode"."i_sb";
+    InodePrivate: required "inode"."i_private";
     InodeNlink: required "inode"."i_nlink";
     InodeCtime: optional "inode"."i_ctime_sec" | "inode"."__i_ctime.tv_sec" | "inode"."i_ctime.tv_sec";
     // Where overlayfs is a module, its types are not in the kernel's: but the member follows the inode directly,
@@ -118,6 +131,7 @@ kernel_fields! {
     MntNsLast: optional "mnt_namespace"."mnt_last_node";
     MntNsTree: optional "mnt_namespace"."mounts";
     RbRight: required "rb_node"."rb_right";
+    ListNext: required "list_head"."next";
     ListPrev: required "list_head"."prev";
     FsRootMnt: required "fs_struct"."root.mnt";
     FsRootDentry: required "fs_struct"."root.dentry";

@@ -46,6 +46,10 @@ pub struct TaskEntry {
     pub euid: u32,
     /// Saved uid last seen.
     pub suid: u32,
+    /// Seccomp and `no_new_privs` last seen, as [`confined`] packs them.
+    pub confined: u32,
+    /// Unused, 0.
+    pub reserved: u32,
 }
 
 /// Bits of [`TaskEntry::flags`].
@@ -54,8 +58,47 @@ pub mod task_flags {
     pub const RUNTIME: u32 = 1 << 0;
     /// The credentials in the entry have been read.
     pub const CREDS: u32 = 1 << 1;
-    /// The record of the last exec was not sent; inherited by children.
-    pub const STALE: u32 = 1 << 2;
+    /// Anonymous memory that is writable and executable was reported of this program.
+    pub const SAID_RWX: u32 = 1 << 8;
+    /// Anonymous memory that became executable was reported of this program.
+    pub const SAID_EXEC: u32 = 1 << 9;
+    /// What holds for a program, and not for the next one of the same task.
+    pub const OF_PROGRAM: u32 = SAID_RWX | SAID_EXEC;
+}
+
+/// How seccomp and `no_new_privs` confine a task, in one number.
+pub mod confined {
+    /// Set in every number that was read from a task.
+    pub const KNOWN: u32 = 1 << 31;
+
+    /// Packs `no_new_privs` (0 or 1), the seccomp mode (0 to 3) and the number of filters.
+    pub const fn pack(no_new_privs: u32, mode: u32, filters: u32) -> u32 {
+        let filters = if filters > 0xffff { 0xffff } else { filters };
+        KNOWN | (no_new_privs & 1) << 30 | (mode & 3) << 16 | filters
+    }
+
+    /// `no_new_privs`.
+    pub const fn no_new_privs(packed: u32) -> u32 {
+        packed >> 30 & 1
+    }
+
+    /// The seccomp mode.
+    pub const fn mode(packed: u32) -> u32 {
+        packed >> 16 & 3
+    }
+
+    /// The number of filters.
+    pub const fn filters(packed: u32) -> u32 {
+        packed & 0xffff
+    }
+
+    /// True if a task that was confined as `before` is confined less `now`.
+    pub const fn fell(before: u32, now: u32) -> bool {
+        before & now & KNOWN != 0
+            && (no_new_privs(now) < no_new_privs(before)
+                || mode(now) < mode(before)
+                || filters(now) < filters(before))
+    }
 }
 
 /// Key of `TRUSTED`: a file, whatever its name.
@@ -102,37 +145,7 @@ pub struct Config {
     pub host_root_ino: u64,
     /// Id of the root cgroup of the identity hierarchy.
     pub root_cgroup: u64,
-    /// What a container may send by the bulk rings, of each kind.
-    pub bulk_budget: BudgetLimit,
-    /// What a container may send by the critical ring, of each kind.
-    pub critical_budget: BudgetLimit,
 }
-
-/// A token bucket's size and speed, in time: the account of a bucket is one number then.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BudgetLimit {
-    /// Nanoseconds for one record; 0 for no limit.
-    pub interval: u64,
-    /// Nanoseconds' worth of records that may come at once.
-    pub burst: u64,
-}
-
-impl BudgetLimit {
-    /// `rate` records a second, and `burst` at once. A rate of 0 is no limit.
-    pub const fn new(rate: u64, burst: u64) -> Self {
-        match 1_000_000_000u64.checked_div(rate) {
-            None => Self { interval: 0, burst: 0 },
-            // Above a billion a second no clock tells one record from the next.
-            Some(0) => Self { interval: 1, burst },
-            Some(interval) => Self { interval, burst: interval.saturating_mul(burst) },
-        }
-    }
-}
-
-/// Bytes of the bulk ring of each CPU: 1 MiB holds 10,000 records of 100 bytes, which is what one CPU writes in
-/// 50 ms at 200,000 a second.
-pub const BULK_RING_BYTES: u32 = 1024 * 1024;
 
 /// Value of `SELFTEST`: facts that the kernel side read of the daemon itself, by helper and by offset.
 #[repr(C)]

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use monitor_common::counters::Counter;
 use monitor_common::event::{Cred as CredRecord, EventKind, State, flags, state_reason};
 use monitor_common::offsets::FieldId as F;
-use monitor_common::policy::{TaskEntry, task_flags};
+use monitor_common::policy::{TaskEntry, confined, task_flags};
 
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::kernel::task::Task;
@@ -27,22 +27,14 @@ pub(crate) struct Subject {
     pub(crate) runtime: bool,
     /// In a system call of the 32-bit entry.
     pub(crate) compat: bool,
-    /// The record of its last exec was not sent.
-    pub(crate) stale: bool,
 }
 
 impl Subject {
     /// The flags of a record about it.
     #[inline(always)]
     pub(crate) fn flags(&self) -> u16 {
-        let mut bits = if self.runtime { flags::RUNTIME } else { 0 };
-        if self.compat {
-            bits |= flags::COMPAT;
-        }
-        if self.stale {
-            bits |= flags::STALE;
-        }
-        bits
+        let runtime = if self.runtime { flags::RUNTIME } else { 0 };
+        if self.compat { runtime | flags::COMPAT } else { runtime }
     }
 
     /// The current task, whoever it belongs to.
@@ -58,7 +50,6 @@ impl Subject {
             cgroup: cgroup::of_current(task),
             runtime: false,
             compat: false,
-            stale: false,
         }
     }
 
@@ -81,7 +72,6 @@ impl Subject {
                 cgroup: cgroup::of_current(task),
                 runtime: entry.flags & task_flags::RUNTIME != 0,
                 compat: false,
-                stale: entry.flags & task_flags::STALE != 0,
             });
         }
         let cgroup = cgroup::of_current(task);
@@ -90,7 +80,7 @@ impl Subject {
         }
         let container = container_of(cgroup)?;
         adopt(task, tid, container);
-        Some(Self { task, pid, tid, container, cgroup, runtime: false, compat: false, stale: false })
+        Some(Self { task, pid, tid, container, cgroup, runtime: false, compat: false })
     }
 }
 
@@ -106,6 +96,15 @@ pub(crate) fn entry(tid: u32) -> Option<TaskEntry> {
 pub(crate) fn container_of(cgroup: u64) -> Option<u64> {
     // SAFETY: one aligned u64 is read.
     unsafe { CGROUPS.get(&cgroup) }.map(|entry| entry.container)
+}
+
+/// The container that a task belongs to, 0 for the host.
+#[inline(always)]
+pub(crate) fn container_of_task(task: Task) -> u64 {
+    match entry(task.tid()) {
+        Some(entry) => entry.container,
+        None => container_of(cgroup::of_task(task)).unwrap_or(0),
+    }
 }
 
 /// Writes a task's entry; a full map is counted.
@@ -129,6 +128,7 @@ pub(crate) fn adopt(task: Task, tid: u32, container: u64) {
         uid: cred.uid,
         euid: cred.euid,
         suid: cred.suid,
+        ..TaskEntry::default()
     };
     // EEXIST means that another CPU was first, which is as good.
     if let Err(errno) = TASKS.insert(&tid, &entry, NOEXIST)
@@ -163,10 +163,25 @@ pub(crate) fn compare(subject: &Subject) {
     // SAFETY: a live map value; this task is the only one to write its entry.
     let before = unsafe { (*entry).state };
     if before != now {
-        let reported = report_state(subject, state_reason::CHANGE);
-        // What was not reported is compared again at the next event: a change must not be lost in a flood.
         // SAFETY: as above.
-        unsafe { (*entry).state = if reported { now } else { before } };
+        unsafe { (*entry).state = now };
+        report_state(subject, state_reason::CHANGE, 0);
+    }
+}
+
+/// Compares how seccomp and `no_new_privs` confine a container task with what was last seen, and reports what has
+/// become less. Nothing in the kernel takes either back, so it is enough to look when programs and processes begin.
+#[inline(always)]
+pub(crate) fn compare_confined(subject: &Subject) {
+    if subject.runtime || subject.container == 0 {
+        return;
+    }
+    let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return };
+    let now = subject.task.confined();
+    // SAFETY: a live map value; this task is the only one to write its entry.
+    let before = unsafe { core::mem::replace(&mut (*entry).confined, now) };
+    if confined::fell(before, now) {
+        report_state(subject, state_reason::WEAKENED, before);
     }
 }
 
@@ -229,12 +244,36 @@ pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
     out.submit(subject, 0);
 }
 
-/// Writes a state record; false if it could not be sent.
+/// Writes a state record. `before` is what [`compare_confined`] found, else 0.
+#[inline(always)]
+pub(crate) fn report_state(subject: &Subject, reason: u32, before: u32) {
+    let bits = u64::from(reason) | u64::from(subject.runtime) << 8 | u64::from(subject.compat) << 9;
+    let ids = u64::from(subject.pid) << 32 | u64::from(subject.tid);
+    bulkhead_report_state(ids, subject.container, subject.cgroup, bits | u64::from(before) << 32);
+}
+
+/// The body of [`report_state`]: a global function, which the verifier looks at once for each program, and not anew
+/// on every way that leads to it. It is given numbers only, because before 5.13 it can be given no pointers.
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) fn report_state(subject: &Subject, reason: u32) -> bool {
-    let ring = if reason == state_reason::CHANGE { Ring::Critical } else { Ring::Vital };
-    let Some(mut out) = reserve::<State, { PATH_MAX + 16 }>(ring, EventKind::State, subject) else {
-        return false;
+extern "C" fn bulkhead_report_state(ids: u64, container: u64, cgroup: u64, bits: u64) -> u64 {
+    let subject = Subject {
+        task: Task::current(),
+        pid: (ids >> 32) as u32,
+        tid: ids as u32,
+        container,
+        cgroup,
+        runtime: bits & 1 << 8 != 0,
+        compat: bits & 1 << 9 != 0,
+    };
+    write_state(&subject, bits as u32 & 0xff, (bits >> 32) as u32);
+    0
+}
+
+#[inline(always)]
+fn write_state(subject: &Subject, reason: u32, before: u32) {
+    let Some(mut out) = reserve::<State, { PATH_MAX + 16 }>(Ring::Critical, EventKind::State, subject) else {
+        return;
     };
     let task = subject.task;
     let (root, cwd) = (task.root(), task.cwd());
@@ -248,6 +287,8 @@ pub(crate) fn report_state(subject: &Subject, reason: u32) -> bool {
         (*body).cap_effective = cred.read(F::CredCapEffective);
         (*body).cap_permitted = cred.read(F::CredCapPermitted);
         (*body).cap_bounding = cred.read(F::CredCapBset);
+        (*body).cap_inheritable = cred.read(F::CredCapInheritable);
+        (*body).cap_ambient = cred.read(F::CredCapAmbient);
         (*body).root_ino = root_inode.read(F::InodeIno);
         (*body).reason = reason;
         (*body).mnt_ns = proxy.follow(F::NsproxyMnt).read(F::MntInum);
@@ -263,10 +304,13 @@ pub(crate) fn report_state(subject: &Subject, reason: u32) -> bool {
         (*body).root_dev = root_inode.follow(F::InodeSb).read(F::SbDev);
         (*body).seccomp = task.seccomp_mode();
         (*body).no_new_privs = task.no_new_privs();
+        (*body).seccomp_filters = task.seccomp_filters();
+        (*body).old_seccomp = confined::mode(before);
+        (*body).old_seccomp_filters = confined::filters(before);
+        (*body).old_no_new_privs = confined::no_new_privs(before);
         (*body).suid = cred.read(F::CredSuid);
         (*body).gid = cred.read(F::CredGid);
     }
     out.path(cwd, root);
     out.submit(subject, 0);
-    true
 }

@@ -8,7 +8,6 @@
 #![feature(asm_experimental_arch)]
 #![expect(unsafe_code, reason = "kernel memory is reached by address")]
 
-mod account;
 mod emit;
 mod filter;
 mod hooks;

@@ -78,7 +78,7 @@ impl Daemon {
         on_host(&mut command, mounts);
         let mut child =
             command.spawn().with_context(|| format!("cannot start {}", plan.program.display()))?;
-        let store = Store::default();
+        let store = Store::of(child.id());
         let output = child.stdout.take().context("standard output is piped")?;
         let evidence = match plan.evidence {
             Some(path) => Some(OpenOptions::new().create(true).append(true).open(path)?),

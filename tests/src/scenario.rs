@@ -26,6 +26,7 @@ files![
     "mounts",
     "files",
     "credentials",
+    "processes",
     "cgroups",
     "sockets",
     "telemetry",

@@ -20,6 +20,8 @@ struct Inner {
     /// Lines that are no records.
     broken: Vec<String>,
     ended: bool,
+    /// Process id of the daemon.
+    daemon: Option<u32>,
 }
 
 /// Shared between the thread that reads the daemon and those that wait.
@@ -47,6 +49,18 @@ pub struct Trace {
 impl Store {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of the daemon with this process id.
+    pub fn of(daemon: u32) -> Self {
+        let store = Self::default();
+        store.lock().daemon = Some(daemon);
+        store
+    }
+
+    /// Process id of the daemon.
+    pub fn daemon(&self) -> Option<u32> {
+        self.lock().daemon
     }
 
     /// Takes a line of output.

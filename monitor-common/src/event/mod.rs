@@ -4,6 +4,7 @@
 //! something else.
 
 mod cgroup;
+mod control;
 mod cred;
 mod exec;
 mod exit;
@@ -12,28 +13,35 @@ mod file;
 mod fork;
 mod header;
 pub mod layer;
+mod memfd;
+mod memory;
 mod mount;
 mod namespace;
 pub mod plain;
 mod ptrace;
 pub mod record;
 mod root;
+mod signal;
 mod socket;
 mod state;
 mod tail;
 
 pub use cgroup::{Cgroup, op as cgroup_op};
+pub use control::Control;
 pub use cred::Cred;
 pub use exec::{Exec, transition};
 pub use exit::Exit;
 pub use file::FileOpen;
 pub use fork::Fork;
 pub use header::{HEADER_LEN, Header, flags};
+pub use memfd::Memfd;
+pub use memory::{Memory, kind as memory_kind};
 pub use mount::{MOUNT_FLAGS, Mount};
 pub use namespace::{NAMESPACE_FLAGS, Namespace};
 pub use ptrace::Ptrace;
 pub use record::Record;
 pub use root::Root;
+pub use signal::{Signal, result as signal_result};
 pub use socket::Socket;
 pub use state::{State, reason as state_reason};
 pub use tail::{RACED, STRING_PREFIX, TRUNCATED, Tail, TailString, UNREACHABLE};
@@ -71,27 +79,41 @@ macro_rules! events {
         #[repr(u16)]
         pub enum EventKind { $( $(#[doc = $doc])+ $variant = $number, )+ }
 
-        /// The places of the kinds in [`EventKind::ALL`].
-        #[derive(Clone, Copy)]
-        enum Place { $( $variant, )+ }
-
         impl EventKind {
             /// Every kind, in the order of the numbers.
             pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
-            /// How many there are.
-            pub const COUNT: usize = Self::ALL.len();
-
-            /// Its place in [`Self::ALL`]: what tables by kind are indexed with. A match, not a table: on the kernel side the
-            /// kind is a constant nearly everywhere.
-            #[inline(always)]
-            pub const fn index(self) -> usize {
-                match self { $( Self::$variant => Place::$variant as usize, )+ }
-            }
 
             /// The kind with this number.
             pub const fn from_raw(raw: u16) -> Option<Self> {
                 match raw { $( $number => Some(Self::$variant), )+ _ => None }
             }
+
+            /// Its place in [`Self::ALL`].
+            pub const fn index(self) -> usize {
+                const PLACES: [u8; EventKind::END] = {
+                    let mut places = [0; EventKind::END];
+                    let mut at = 0;
+                    while at < EventKind::ALL.len() {
+                        places[EventKind::ALL[at] as usize] = at as u8;
+                        at += 1;
+                    }
+                    places
+                };
+                PLACES[self as usize] as usize
+            }
+
+            /// One more than the largest number of a kind.
+            const END: usize = {
+                let (mut end, mut at) = (0, 0);
+                while at < Self::ALL.len() {
+                    if Self::ALL[at] as usize >= end {
+                        end = Self::ALL[at] as usize + 1;
+                    }
+                    at += 1;
+                }
+                assert!(Self::ALL.len() <= 256);
+                end
+            };
 
             /// The name in output, filters and rules.
             pub const fn name(self) -> &'static str {
@@ -160,8 +182,16 @@ events! {
     Cgroup(Cgroup) = 41, "cgroup";
     /// A file was opened through a foreign mount.
     FileOpen(FileOpen) = 50, "file_open";
-    /// Access to a task of another container was asked for.
+    /// Access to another task was asked for.
     Ptrace(Ptrace) = 51, "ptrace";
+    /// A signal left its container.
+    Signal(Signal) = 112, "signal";
+    /// Memory was made executable that no file of the image is behind.
+    Memory(Memory) = 113, "memory";
+    /// A file was made that lives in memory only.
+    Memfd(Memfd) = 114, "memfd";
+    /// Limits, scheduling or priority of a task outside the container were changed.
+    Control(Control) = 115, "control";
 }
 
 /// A record, borrowed from the bytes it arrived in; every length has been checked.

@@ -12,6 +12,8 @@ pub mod reason {
     pub const JOIN: u32 = 2;
     /// Read at start from a container that was already running.
     pub const SCAN: u32 = 3;
+    /// Seccomp or `no_new_privs` confines the task less than before, which nothing in the kernel allows.
+    pub const WEAKENED: u32 = 4;
 }
 
 record! {
@@ -23,10 +25,14 @@ record! {
         cap_permitted: u64 as Capabilities,
         /// Bounding set.
         cap_bounding: u64 as Capabilities,
+        /// Inheritable capabilities.
+        cap_inheritable: u64 as Capabilities,
+        /// Ambient capabilities.
+        cap_ambient: u64 as Capabilities,
         /// Inode of the root directory.
         root_ino: u64 as Number,
         /// Why the record was written.
-        reason: u32 as Choice(&[(0, "change"), (1, "entry"), (2, "join"), (3, "scan")]),
+        reason: u32 as Choice(&[(0, "change"), (1, "entry"), (2, "join"), (3, "scan"), (4, "weakened")]),
         /// Mount namespace.
         mnt_ns: u32 as Namespace,
         /// Pid namespace for children.
@@ -53,6 +59,14 @@ record! {
         seccomp: u32 as Choice(&[(0, "off"), (1, "strict"), (2, "filter")]),
         /// 1 if `no_new_privs` is set.
         no_new_privs: u32 as Number,
+        /// Number of seccomp filters.
+        seccomp_filters: u32 as Number,
+        /// Seccomp mode before; meaningful if the reason is `weakened`.
+        old_seccomp: u32 as Choice(&[(0, "off"), (1, "strict"), (2, "filter")]),
+        /// Number of seccomp filters before; likewise.
+        old_seccomp_filters: u32 as Number,
+        /// `no_new_privs` before; likewise.
+        old_no_new_privs: u32 as Number,
         /// Saved user id.
         suid: u32 as Number,
         /// Group id.

@@ -2,10 +2,13 @@
 
 mod call;
 mod cgroup;
+mod control;
 mod file;
+mod memory;
 mod process;
 mod ptrace;
 mod security;
 mod selftest;
+mod signal;
 mod syscall;
 mod trampoline;

@@ -12,7 +12,7 @@ use super::cgroup::{report_born, trusted};
 use crate::emit::{ARGV_MAX, PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
-use crate::kernel::{Ptr, cgroup, file, mount, ns, overlay};
+use crate::kernel::{Ptr, cgroup, file, forget, mount, ns, overlay};
 use crate::maps::{CONTAINERS, TASKS, config, count};
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
@@ -54,13 +54,15 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
         }
         Some(known) => enter(known),
     };
+    let (subject, how) = forget((subject, how));
     // One call of each for all the cases above: the verifier pays for every copy.
     match how {
-        transition::NONE => filter::compare(&subject),
-        _ => {
-            let entry = how == transition::ENTRY;
-            filter::report_state(&subject, if entry { state_reason::ENTRY } else { state_reason::JOIN });
+        transition::NONE => {
+            filter::compare_confined(&subject);
+            filter::compare(&subject);
         }
+        transition::ENTRY => filter::report_state(&subject, state_reason::ENTRY, 0),
+        _ => filter::report_state(&subject, state_reason::JOIN, 0),
     }
     report_exec(&subject, executable, inode, how);
     if subject.runtime
@@ -125,6 +127,8 @@ fn enter(known: Subject) -> (Subject, u32) {
             uid: cred.uid,
             euid: cred.euid,
             suid: cred.suid,
+            confined: known.task.confined(),
+            reserved: 0,
         },
     );
     (Subject { container, runtime: false, ..known }, how)
@@ -132,19 +136,12 @@ fn enter(known: Subject) -> (Subject, u32) {
 
 #[inline(always)]
 fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
-    // From here on its program is known, or the entry says otherwise.
-    let subject = &Subject { stale: false, ..*subject };
     let task = subject.task;
     let cred = task.cred();
     let before = filter::entry(subject.tid).unwrap_or_default();
     let known = before.flags & task_flags::CREDS != 0;
     let raised = known && before.euid != 0 && cred.euid == 0;
-    let ring = match how {
-        transition::NONE if raised => Ring::Critical,
-        transition::NONE => Ring::Bulk,
-        _ => Ring::Vital,
-    };
-    let mut stale = task_flags::STALE;
+    let ring = if how != transition::NONE || raised { Ring::Critical } else { Ring::Bulk };
     let facts = file::inode(inode);
     let (start, end) = task.arguments();
     if let Some(mut out) = reserve::<Exec, { 2 * PATH_MAX + ARGV_MAX + 32 }>(ring, EventKind::Exec, subject) {
@@ -173,7 +170,6 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
         out.user_bytes::<ARGV_MAX>(start, end.wrapping_sub(start), 0);
         out.path(task.cwd(), root);
         out.submit(subject, 0);
-        stale = 0;
     }
     if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
         // SAFETY: a live map value; this task is the only one to write its entry.
@@ -182,7 +178,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
             (*entry).euid = cred.euid;
             (*entry).suid = cred.suid;
             (*entry).cap_permitted = cred.cap_permitted;
-            (*entry).flags = (*entry).flags & !task_flags::STALE | task_flags::CREDS | stale;
+            (*entry).flags = (*entry).flags & !task_flags::OF_PROGRAM | task_flags::CREDS;
         }
     }
 }
@@ -208,6 +204,7 @@ fn try_fork(child: Task) -> Option<()> {
         }
         return None;
     };
+    filter::compare_confined(&parent);
     let mut entry = filter::entry(parent.tid)?;
     if child_cgroup != parent.cgroup {
         report_born(&parent, child, child_cgroup, &mut entry);

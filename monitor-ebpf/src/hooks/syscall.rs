@@ -8,10 +8,10 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::call::{Call, X32_BIT, table};
 
-use super::call;
+use super::{call, control, memory, ptrace};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
-use crate::kernel::{Ptr, read_user, regs};
+use crate::kernel::{Ptr, forget, read_user, regs};
 use crate::maps::{CALL_PROGRAMS, CALL_TABLE};
 
 /// A watched call that has ended.
@@ -91,7 +91,9 @@ fn at_exit(ctx: &BtfTracePointContext, leave: impl FnOnce(&Subject, Call, &[u64;
         // A write to kernel memory, or a call that is not watched, since the last event of this task.
         filter::compare_creds(&subject);
     }
-    leave(&subject, call, &ended.arguments(), ctx.arg::<i64>(1));
+    let args = ended.arguments();
+    let (subject, call) = forget((subject, call));
+    leave(&subject, call, &args, ctx.arg::<i64>(1));
     // What the call changed is remembered, so that it is not reported again as unexplained.
     filter::compare(&subject);
     Some(())
@@ -115,4 +117,29 @@ at_exit! {
     call_namespace: call::leave_namespace;
     call_socket: call::leave_socket;
     call_open: call::leave_open;
+    call_memfd: memory::leave_memfd;
+    call_ptrace: ptrace::leave_ptrace;
+}
+
+/// Families with calls that programs make all the time, of which few are of interest: those are told by their
+/// arguments, before anything else is done.
+macro_rules! at_exit_if {
+    ($( $program:ident: $leave:path, if $wanted:path; )+) => {$(
+        #[doc = concat!("The calls that `", stringify!($leave), "` reports, if `", stringify!($wanted), "`.")]
+        #[btf_tracepoint(function = "sys_exit")]
+        fn $program(ctx: BtfTracePointContext) -> i32 {
+            if let Some(ended) = Ended::read(&ctx)
+                && let Some(call) = Call::from_raw(ended.call)
+                && $wanted(call, &ended.arguments())
+            {
+                at_exit(&ctx, $leave);
+            }
+            0
+        }
+    )+};
+}
+
+at_exit_if! {
+    call_memory: memory::leave_memory, if memory::is_wanted;
+    call_control: control::leave_control, if control::is_wanted;
 }

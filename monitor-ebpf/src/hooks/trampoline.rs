@@ -8,7 +8,7 @@ use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use monitor_common::call::Call;
 
-use super::call;
+use super::{call, memory, ptrace};
 use crate::filter::{self, Subject};
 use crate::kernel::{Ptr, regs};
 
@@ -29,11 +29,11 @@ fn at_exit(
 }
 
 macro_rules! at_exit {
-    ($compat:literal; $( $program:ident: $call:ident by $leave:ident; )+) => {$(
+    ($compat:literal; $( $program:ident: $call:ident by $leave:path; )+) => {$(
         #[doc = concat!("End of [`Call::", stringify!($call), "`].")]
         #[fexit]
         fn $program(ctx: FExitContext) -> i32 {
-            at_exit(&ctx, Call::$call, $compat, call::$leave);
+            at_exit(&ctx, Call::$call, $compat, $leave);
             0
         }
     )+};
@@ -41,41 +41,43 @@ macro_rules! at_exit {
 
 at_exit! {
     false;
-    exit_mount: Mount by leave_mount;
-    exit_umount: Umount by leave_mount;
-    exit_pivot_root: PivotRoot by leave_root;
-    exit_chroot: Chroot by leave_root;
-    exit_fsopen: Fsopen by leave_mount;
-    exit_fsmount: Fsmount by leave_mount;
-    exit_open_tree: OpenTree by leave_mount;
-    exit_move_mount: MoveMount by leave_mount;
-    exit_mount_setattr: MountSetattr by leave_mount;
-    exit_setns: Setns by leave_namespace;
-    exit_unshare: Unshare by leave_namespace;
-    exit_setuid: Setuid by leave_cred;
-    exit_setgid: Setgid by leave_cred;
-    exit_setreuid: Setreuid by leave_cred;
-    exit_setregid: Setregid by leave_cred;
-    exit_setresuid: Setresuid by leave_cred;
-    exit_setresgid: Setresgid by leave_cred;
-    exit_setfsuid: Setfsuid by leave_cred;
-    exit_setfsgid: Setfsgid by leave_cred;
-    exit_setgroups: Setgroups by leave_cred;
-    exit_capset: Capset by leave_cred;
+    exit_mount: Mount by call::leave_mount;
+    exit_umount: Umount by call::leave_mount;
+    exit_pivot_root: PivotRoot by call::leave_root;
+    exit_chroot: Chroot by call::leave_root;
+    exit_fsopen: Fsopen by call::leave_mount;
+    exit_fsmount: Fsmount by call::leave_mount;
+    exit_open_tree: OpenTree by call::leave_mount;
+    exit_move_mount: MoveMount by call::leave_mount;
+    exit_mount_setattr: MountSetattr by call::leave_mount;
+    exit_setns: Setns by call::leave_namespace;
+    exit_unshare: Unshare by call::leave_namespace;
+    exit_setuid: Setuid by call::leave_cred;
+    exit_setgid: Setgid by call::leave_cred;
+    exit_setreuid: Setreuid by call::leave_cred;
+    exit_setregid: Setregid by call::leave_cred;
+    exit_setresuid: Setresuid by call::leave_cred;
+    exit_setresgid: Setresgid by call::leave_cred;
+    exit_setfsuid: Setfsuid by call::leave_cred;
+    exit_setfsgid: Setfsgid by call::leave_cred;
+    exit_setgroups: Setgroups by call::leave_cred;
+    exit_capset: Capset by call::leave_cred;
+    exit_memfd_create: MemfdCreate by memory::leave_memfd;
+    exit_pidfd_getfd: PidfdGetfd by ptrace::leave_ptrace;
 }
 
 // What credentials a 32-bit call changed is found by comparison at the task's next event; a mount is not.
 at_exit! {
     true;
-    exit_mount_32: Mount by leave_mount;
-    exit_umount_32: Umount by leave_mount;
-    exit_pivot_root_32: PivotRoot by leave_root;
-    exit_chroot_32: Chroot by leave_root;
-    exit_fsopen_32: Fsopen by leave_mount;
-    exit_fsmount_32: Fsmount by leave_mount;
-    exit_open_tree_32: OpenTree by leave_mount;
-    exit_move_mount_32: MoveMount by leave_mount;
-    exit_mount_setattr_32: MountSetattr by leave_mount;
-    exit_setns_32: Setns by leave_namespace;
-    exit_unshare_32: Unshare by leave_namespace;
+    exit_mount_32: Mount by call::leave_mount;
+    exit_umount_32: Umount by call::leave_mount;
+    exit_pivot_root_32: PivotRoot by call::leave_root;
+    exit_chroot_32: Chroot by call::leave_root;
+    exit_fsopen_32: Fsopen by call::leave_mount;
+    exit_fsmount_32: Fsmount by call::leave_mount;
+    exit_open_tree_32: OpenTree by call::leave_mount;
+    exit_move_mount_32: MoveMount by call::leave_mount;
+    exit_mount_setattr_32: MountSetattr by call::leave_mount;
+    exit_setns_32: Setns by call::leave_namespace;
+    exit_unshare_32: Unshare by call::leave_namespace;
 }

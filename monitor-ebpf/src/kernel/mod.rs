@@ -6,6 +6,7 @@ pub(crate) mod file;
 pub(crate) mod mount;
 pub(crate) mod ns;
 pub(crate) mod overlay;
+pub(crate) mod pid;
 pub(crate) mod regs;
 pub(crate) mod sock;
 pub(crate) mod task;
@@ -118,6 +119,18 @@ pub(crate) fn read_kernel<T: Zeroable>(address: u64) -> T {
     unsafe {
         bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const _);
         value.assume_init()
+    }
+}
+
+/// A copy of which the verifier knows nothing: all the ways on which it had learned something different meet again
+/// here, and what follows is looked at once instead of once for each of them.
+#[inline(always)]
+pub(crate) fn forget<T: Copy>(value: T) -> T {
+    let mut copy = MaybeUninit::<T>::uninit();
+    // SAFETY: both are on this program's stack, which the helper can always read; what it copies is a value.
+    unsafe {
+        bpf_probe_read_kernel(copy.as_mut_ptr().cast(), size_of::<T>() as u32, (&raw const value).cast());
+        copy.assume_init()
     }
 }
 

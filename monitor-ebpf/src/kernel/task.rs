@@ -2,6 +2,7 @@
 
 use aya_ebpf::helpers::generated::bpf_get_current_task;
 use monitor_common::offsets::FieldId as F;
+use monitor_common::policy::confined;
 
 use super::{Ptr, read_kernel};
 use crate::maps::config;
@@ -42,10 +43,16 @@ impl Task {
         self.0.read(F::TaskTgid)
     }
 
+    /// The real parent.
+    #[inline(always)]
+    pub(crate) fn parent(self) -> Self {
+        Self(self.0.follow(F::TaskRealParent))
+    }
+
     /// Process id of the real parent.
     #[inline(always)]
     pub(crate) fn ppid(self) -> u32 {
-        Self(self.0.follow(F::TaskRealParent)).tgid()
+        self.parent().tgid()
     }
 
     /// Start of the process: that of the group leader.
@@ -95,6 +102,18 @@ impl Task {
         } else {
             self.0.read::<u32>(F::ThreadStatus) & 2 != 0
         }
+    }
+
+    /// How many filters confine the task.
+    #[inline(always)]
+    pub(crate) fn seccomp_filters(self) -> u32 {
+        self.0.read(F::TaskSeccompFilters)
+    }
+
+    /// How seccomp and `no_new_privs` confine the task, packed.
+    #[inline(always)]
+    pub(crate) fn confined(self) -> u32 {
+        confined::pack(self.no_new_privs(), self.seccomp_mode(), self.seccomp_filters())
     }
 
     /// `PFA_NO_NEW_PRIVS` is bit 0 of `atomic_flags` (kernel `include/linux/sched.h`).

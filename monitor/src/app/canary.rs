@@ -46,6 +46,8 @@ pub fn act(cgroups: &Path) -> Exit {
     process();
     cgroup(cgroups);
     calls();
+    others();
+    memory();
     sockets();
     // A file, and another process, of the host.
     let _ = fs::File::open("/dev/null");
@@ -83,6 +85,42 @@ fn calls() {
         libc::syscall(libc::SYS_capset, std::ptr::null::<u8>(), std::ptr::null::<u8>());
         libc::setns(-1, 0);
         libc::unshare(0);
+    }
+}
+
+/// Acts on the daemon, which is outside: a pidfd of it, a signal that it ignores, the priority that it has.
+#[expect(unsafe_code, reason = "calls that no safe wrapper offers")]
+fn others() {
+    let daemon = rustix::process::getppid().map_or(1, |p| p.as_raw_nonzero().get());
+    // SAFETY: no call takes a pointer; the priority is set to what it is.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, daemon, 0);
+        libc::kill(daemon, libc::SIGURG);
+        let priority = libc::getpriority(libc::PRIO_PROCESS, daemon.cast_unsigned());
+        libc::setpriority(libc::PRIO_PROCESS, daemon.cast_unsigned(), priority);
+        libc::close(libc::c_int::try_from(fd).unwrap_or(-1));
+    }
+}
+
+/// A page that is writable and executable, for a moment; a memfd.
+#[expect(unsafe_code, reason = "calls that no safe wrapper offers")]
+fn memory() {
+    const PAGE: usize = 4096;
+    // SAFETY: the page is new and nobody's; the name is a string that outlives the call.
+    unsafe {
+        let page = libc::mmap(
+            std::ptr::null_mut(),
+            PAGE,
+            libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        );
+        if page != libc::MAP_FAILED {
+            libc::munmap(page, PAGE);
+        }
+        let fd = libc::memfd_create(c"bulkhead-canary".as_ptr(), libc::MFD_CLOEXEC);
+        libc::close(fd);
     }
 }
 

@@ -73,6 +73,7 @@ impl Host {
             cgroup_ns: namespace("cgroup"),
             time_ns: namespace("time"),
             user_ns: namespace("user"),
+            daemon_pid: std::process::id(),
             devtmpfs_dev: file_id(Path::new("/dev")).map_or(0, |id| id.dev),
         };
         let root = file_id(Path::new("/proc/1/root/")).unwrap_or_default();
@@ -88,7 +89,6 @@ impl Host {
             host_root_dev: root.dev,
             host_root_ino: root.ino,
             root_cgroup: key,
-            ..Config::default()
         };
         Ok(Self { layout, config, facts, boot_to_epoch_ns: boot_to_epoch() })
     }

@@ -78,14 +78,6 @@ pub struct Sensor {
     pub canaries: &'static [&'static str],
 }
 
-/// The sensor that writes events of this kind; `None` for those that any of them may write.
-pub fn sensor_of(event: &str) -> Option<&'static str> {
-    let of = |canary: &str| {
-        canary.strip_prefix(event).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    SENSORS.iter().find(|sensor| sensor.canaries.iter().any(|canary| of(canary))).map(|sensor| sensor.name)
-}
-
 const fn tp(program: &'static str, tracepoint: &'static str) -> Probe {
     Probe { program, attach: Attach::TpBtf(tracepoint), optional: false }
 }
@@ -119,6 +111,8 @@ macro_rules! call32 {
 
 /// On the trampoline rung.
 const REFUSED: &str = "calls that seccomp refuses";
+mod tasks;
+
 const SECCOMP: &str =
     "calls that seccomp refuses; 32-bit calls as calls (their effect is seen as a change of state)";
 const RACED: &str = "names are read from user memory at the end of the call and marked raced";
@@ -346,15 +340,8 @@ pub static SENSORS: &[Sensor] = &[
         ],
         canaries: &["file_open"],
     },
-    Sensor {
-        name: "ptrace",
-        about: "access to tasks of another container",
-        required: false,
-        rungs: &[Rung {
-            level: Level::Trampoline,
-            probes: &[fexit("security_ptrace_access_check", &["security_ptrace_access_check"])],
-            unseen: "nothing known",
-        }],
-        canaries: &["ptrace"],
-    },
+    tasks::PTRACE,
+    tasks::SIGNAL,
+    tasks::CONTROL,
+    tasks::MEMORY,
 ];

@@ -266,6 +266,7 @@ impl Resolver {
             no_new_privs: status.no_new_privs,
             suid: status.suid,
             gid: status.gid,
+            ..State::default()
         })
     }
 }

@@ -9,7 +9,7 @@ use super::context::{Context, Lineage, Sink};
 use super::dedup::{Dedup, Emitted, Subject};
 use super::memory::{HostFacts, Memory, NsSet};
 use super::rules::Rule;
-use super::{cgroup, cred, file, mount, namespace, socket};
+use super::{cgroup, confine, cred, file, mount, namespace, outside, program, socket};
 use crate::container::{Baseline, Container, ContainerKey};
 use crate::process::{Process, ProcessKey};
 
@@ -60,12 +60,6 @@ impl Detector {
         }
     }
 
-    /// True if a rule may judge records of this kind, or learn from them. The kernel side need not write the
-    /// others unless somebody else wants them.
-    pub const fn judges(kind: EventKind) -> bool {
-        !matches!(kind, EventKind::Fork | EventKind::Exit | EventKind::Bind | EventKind::Listen)
-    }
-
     /// Judges one record. `container` and `process` are those of the record's header; findings are added to
     /// `out`, which the caller clears. Nothing is allocated if there are none.
     pub fn on_event(
@@ -76,7 +70,12 @@ impl Detector {
         procs: &dyn Lineage,
         out: &mut Vec<Emitted>,
     ) {
-        if ev.header.has(flags::CANARY) || !Self::judges(ev.kind) {
+        if ev.header.has(flags::CANARY)
+            || matches!(
+                ev.kind,
+                EventKind::Fork | EventKind::Exit | EventKind::Bind | EventKind::Listen | EventKind::Memfd
+            )
+        {
             return;
         }
         let Some(payload) = ev.payload() else { return };
@@ -120,16 +119,33 @@ impl Detector {
         let base_ns = NsSet::of_state(&base.state);
         let cx = Context { ev, container, base, base_ns, process, procs, host: &self.host };
         match &payload {
-            Payload::State(s) => namespace::check_state(&cx, s, &mut self.memory, &mut sink),
+            Payload::State(s) => {
+                namespace::check_state(&cx, s, &mut self.memory, &mut sink);
+                confine::check_state(&cx, s, &mut self.memory, &mut sink);
+            }
             Payload::Namespace(n) => namespace::check(&cx, n, &mut self.memory, &mut sink),
             Payload::Mount(m) => mount::check(&cx, m, &mut self.memory, &mut sink),
             Payload::Root(r) => mount::check_root(&cx, r, &self.memory, &mut sink),
-            Payload::Cred(c) => cred::check(&cx, c, &self.memory, &mut sink),
-            Payload::Exec(e) => cred::check_exec(&cx, e, &self.memory, &mut sink),
+            Payload::Cred(c) => {
+                cred::check(&cx, c, &self.memory, &mut sink);
+                confine::check_cred(&cx, c, &self.memory, &mut sink);
+            }
+            Payload::Exec(e) => {
+                cred::check_exec(&cx, e, &self.memory, &mut sink);
+                confine::check_exec(&cx, e, &self.memory, &mut sink);
+                program::check_exec(&cx, e, &mut sink);
+            }
             Payload::FileOpen(f) => file::check(&cx, f, &self.memory, &mut sink),
-            Payload::Ptrace(p) => file::check_ptrace(&cx, p, &mut sink),
+            Payload::Ptrace(p) => outside::check_ptrace(&cx, p, &mut sink),
+            Payload::Signal(s) => outside::check_signal(&cx, s, &mut sink),
+            Payload::Control(c) => outside::check_control(&cx, c, &mut sink),
+            Payload::Memory(m) => program::check_memory(&cx, m, &mut sink),
             Payload::Connect(s) => socket::check(&cx, s, &self.control_sockets, &mut sink),
-            Payload::Fork(_) | Payload::Exit(_) | Payload::Bind(_) | Payload::Listen(_) => {}
+            Payload::Fork(_)
+            | Payload::Exit(_)
+            | Payload::Bind(_)
+            | Payload::Listen(_)
+            | Payload::Memfd(_) => {}
             Payload::Cgroup(_) => {}
         }
     }

@@ -1,10 +1,8 @@
-//! I-4: files are opened through the container's own mounts; B14: its processes leave others' alone.
+//! I-4: files are opened through the container's own mounts.
 
-use monitor_common::event::{FileOpen, Ptrace};
+use monitor_common::event::FileOpen;
 
-use super::context::{
-    Context, Sink, compared, container_value, observed, path, push_bytes, push_errno, push_owner,
-};
+use super::context::{Context, Sink, compared, observed, path, push_errno, push_owner};
 use super::magic;
 use super::memory::{MNT, Memory};
 use super::rules::Rule;
@@ -12,9 +10,6 @@ use super::types::{Outcome, Severity, Value};
 
 const S_IFMT: u32 = 0o170_000;
 const S_IFCHR: u32 = 0o020_000;
-
-const PTRACE_ATTACH: u32 = 2;
-const PTRACE_NOAUDIT: u32 = 4;
 
 pub(super) fn check(cx: &Context<'_>, f: &FileOpen, memory: &Memory, sink: &mut Sink<'_>) {
     let base = cx.base_ns.0[MNT];
@@ -43,30 +38,4 @@ fn is_host_null(cx: &Context<'_>, f: &FileOpen) -> bool {
     f.mode & S_IFMT == S_IFCHR
         && f.magic == magic::TMPFS
         && cx.ev.string(0).components().eq([b"null".as_slice(), b"dev".as_slice()])
-}
-
-pub(super) fn check_ptrace(cx: &Context<'_>, p: &Ptrace, sink: &mut Sink<'_>) {
-    // Without an audit the kernel asks only how much to show, as for `ps`.
-    if p.mode & PTRACE_NOAUDIT != 0 || p.target_container == cx.ev.header.container {
-        return;
-    }
-    let outcome = Outcome::of(p.ret);
-    let severity = match outcome {
-        Outcome::Denied => Severity::Warning,
-        _ if p.mode & PTRACE_ATTACH != 0 => Severity::Critical,
-        _ => Severity::Warning,
-    };
-    sink.report(Rule::B14, severity, outcome, || {
-        let mut list = vec![
-            compared("target_container", container_value(cx.key().0), container_value(p.target_container)),
-            observed("target_pid", Value::Number(u64::from(p.target_pid))),
-        ];
-        if let Some(target) = cx.procs.process(p.target_pid) {
-            push_bytes(&mut list, "target_exe", &target.program.exe);
-        }
-        let access = if p.mode & PTRACE_ATTACH != 0 { "attach" } else { "read" };
-        list.push(observed("access", Value::Word(access)));
-        push_errno(&mut list, p.ret);
-        list
-    });
 }

@@ -3,6 +3,7 @@
 use super::types::Value;
 
 pub(super) const TMPFS: u64 = 0x0102_1994;
+pub(super) const HUGETLBFS: u64 = 0x9584_58f6;
 
 /// File systems that a container must not mount anew: they reach into the kernel or show what the runtime
 /// had masked. devtmpfs is missing because it has the magic of tmpfs: see `mount.rs`.
@@ -36,6 +37,7 @@ const OTHERS: &[(u64, &str)] = &[
     (0x0000_4d44, "vfat"),
     (0x0000_9660, "iso9660"),
     (0x8584_58f6, "ramfs"),
+    (HUGETLBFS, "hugetlbfs"),
 ];
 
 fn named(table: &[(u64, &'static str)], magic: u64) -> Option<&'static str> {

@@ -54,6 +54,8 @@ pub struct HostFacts {
     /// Kernel device number (major << 20 | minor) of the devtmpfs, which there is one of: that of `/dev` on
     /// the host.
     pub devtmpfs_dev: u32,
+    /// Process id of the daemon.
+    pub daemon_pid: u32,
 }
 
 /// One namespace of each type; 0 is unknown.
@@ -138,6 +140,8 @@ struct Traces {
     granted: Recent,
     /// Foreign namespaces that a call already reported explains.
     joined: Recent,
+    /// Capabilities that trusted runtimes gave to joining processes.
+    caps: u64,
     /// Devices of superblocks that `fsmount` or `open_tree` showed.
     superblocks: Recent,
     used: u64,
@@ -231,6 +235,14 @@ impl Memory {
 
     pub(super) fn note_granted(&mut self, key: ContainerKey, inode: u32) {
         self.traces_mut(key).granted.add(inode);
+    }
+
+    pub(super) fn note_granted_caps(&mut self, key: ContainerKey, caps: u64) {
+        self.traces_mut(key).caps |= caps;
+    }
+
+    pub(super) fn granted_caps(&self, key: ContainerKey) -> u64 {
+        self.containers.get(&key).map_or(0, |t| t.caps)
     }
 
     pub(super) fn note_joined(&mut self, key: ContainerKey, inode: u32) {

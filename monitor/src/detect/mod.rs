@@ -6,6 +6,7 @@
 //! Same records in, same findings out: no file, no clock, no socket is reached from here.
 
 mod cgroup;
+mod confine;
 mod context;
 mod cred;
 mod dedup;
@@ -15,6 +16,8 @@ mod magic;
 mod memory;
 mod mount;
 mod namespace;
+mod outside;
+mod program;
 mod rules;
 mod socket;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! One entry each gives the id, what a person reads about it, and the place in [`RULES`].
 
+mod tasks;
+
 use super::types::{RuleInfo, Severity};
 
 macro_rules! rules {
@@ -167,14 +169,28 @@ rules! {
         id: "B14",
         title: "Access to a process of another container or the host",
         severity: Severity::Warning,
-        behaviours: &["B14"],
-        attack: &["T1611", "T1003.007"],
+        behaviours: &["B14", "F12"],
+        attack: &["T1611", "T1003.007", "T1552"],
         invariant: Some("I-11"),
-        what: "A process of the container asked the kernel for access to a process outside it: its root, working \
-               directory, descriptors, memory or environment through /proc, or by ptrace (critical).",
+        what: "A process of the container asked the kernel to read of a process outside it: its root, working \
+               directory, descriptors, memory or environment through /proc, or by kcmp(2). A pidfd of it is a \
+               notice.",
         benign: "Monitoring agents and debuggers that share a process namespace do this; the other containers \
                  of a pod with a shared process namespace are outside in this sense, too.",
     };
+    I8 = tasks::I8;
+    I10 = tasks::I10;
+    A16 = tasks::A16;
+    A10 = tasks::A10;
+    A11 = tasks::A11;
+    C12 = tasks::C12;
+    C13 = tasks::C13;
+    H01 = tasks::H01;
+    F01 = tasks::F01;
+    F02 = tasks::F02;
+    F03 = tasks::F03;
+    F18 = tasks::F18;
+    D17 = tasks::D17;
     C03 = RuleInfo {
         id: "C03",
         title: "New namespaces made after start",

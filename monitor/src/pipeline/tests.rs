@@ -51,7 +51,7 @@ fn lines(feed: impl FnOnce(&mut Pipeline)) -> Vec<serde_json::Value> {
 
 fn entry(time: u64) -> Vec<Vec<u8>> {
     let state = State { reason: state_reason::ENTRY, mnt_ns: 100, user_ns: 1, ..State::default() };
-    let exec = Exec { transition: transition::ENTRY, exe_mnt_ns: 100, ..Exec::default() };
+    let exec = Exec { transition: transition::ENTRY, exe_mnt_ns: 100, exe_nlink: 1, ..Exec::default() };
     let header = Header { time, ..Header::default() };
     vec![
         bytes(EventKind::State, &state, header, &[b"/"]),

@@ -105,6 +105,12 @@ impl Group<'_> {
         self.tally.take(&self.label(&scenario.name), &result.map(drop));
     }
 
+    /// Puts the daemon's process id in the place of `{daemon}`; without a daemon the placeholder stays, and fails.
+    fn with_daemon(&self, words: &[String]) -> Vec<String> {
+        let Some(daemon) = self.store.and_then(Store::daemon) else { return words.to_vec() };
+        words.iter().map(|word| word.replace("{daemon}", &daemon.to_string())).collect()
+    }
+
     fn setup(&self, name: &str) -> anyhow::Result<&Setup> {
         self.stage.book.setups.get(name).context("the book was checked")
     }
@@ -115,7 +121,7 @@ impl Group<'_> {
         let setup = self.setup(&scenario.setup)?.clone();
         let mounts = mounts(self.stage, &setup);
         let (name, nonce) = (format!("bhs-{}", unique()), unique());
-        let argv = actor(&nonce, &fill(self.stage, &scenario.action, &nonce, None)?);
+        let argv = actor(&nonce, &fill(self.stage, &self.with_daemon(&scenario.action), &nonce, None)?);
         let spec = Spec { name: &name, setup: &setup, mounts: &mounts, argv: &argv };
         let (container, said) = self.runtime.run_once(&spec)?;
         self.claims.containers.insert(container.id.clone());
@@ -171,7 +177,7 @@ impl Group<'_> {
                 self.claims.take(&trace);
             }
         }
-        let words = fill(self.stage, &scenario.action, &nonce, Some(live))?;
+        let words = fill(self.stage, &self.with_daemon(&scenario.action), &nonce, Some(live))?;
         let said = self.perform(scenario.place, live, &nonce, &words)?;
         // What the daemon says comes first: it explains an answer that is not the wanted one.
         let judged = self.judge(scenario, &live.container, &nonce);

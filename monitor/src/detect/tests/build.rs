@@ -17,6 +17,9 @@ pub(super) const OTHER: u64 = 0x99;
 /// When the container entered, seconds since the epoch.
 pub(super) const ENTERED: i64 = 1_700_000_000;
 
+/// Device of the container's root.
+pub(super) const ROOT_DEV: u32 = 45;
+
 pub(super) const HOST: HostFacts = HostFacts {
     mnt_ns: 1,
     pid_ns: 2,
@@ -27,6 +30,7 @@ pub(super) const HOST: HostFacts = HostFacts {
     time_ns: 7,
     user_ns: 8,
     devtmpfs_dev: 6,
+    daemon_pid: 99,
 };
 
 /// The state of the container's first program; time and user namespace are the host's, as is usual.
@@ -44,6 +48,8 @@ pub(super) fn base_state() -> State {
         root_mnt_ns: 101,
         cwd_mnt_ns: 101,
         cap_permitted: 0xff,
+        cap_bounding: (1 << 41) - 1,
+        root_dev: ROOT_DEV,
         ..State::default()
     }
 }

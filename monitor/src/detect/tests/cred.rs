@@ -1,8 +1,8 @@
 //! A01, A02.
 
-use monitor_common::event::{Cred, EventKind, Exec, State, transition};
+use monitor_common::event::{Cred, EventKind, Exec, State, layer, transition};
 
-use super::build::{Brief, ENTERED, HOST, Rec, World, base_state, fact, process, rec};
+use super::build::{Brief, ENTERED, HOST, ROOT_DEV, Rec, World, base_state, fact, process, rec};
 use super::namespace::state;
 use crate::detect::Outcome::{Denied, Succeeded};
 use crate::detect::Severity::{Critical, Notice, Warning};
@@ -36,7 +36,7 @@ pub(super) fn cred(op: u32, ret: i32, old: [u32; 3], new_euid: u32, new_fsuid: u
 }
 
 fn check(records: &[Rec], expected: &[Brief]) {
-    World::new().check(records, expected);
+    World::without(&["F01", "F02", "F03"]).check(records, expected);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn rises_to_root() {
         check(&[cred(op, 0, [1000; 3], 1001, 1001)], &[]);
         check(&[cred(op, 0, [1000; 3], 0, 0).by_runtime()], &[]);
     }
-    let found = World::new().check(&[cred(SETUID, 0, [1000; 3], 0, 0)], &[ROSE]);
+    let found = World::without(&["F01", "F02", "F03"]).check(&[cred(SETUID, 0, [1000; 3], 0, 0)], &[ROSE]);
     assert_eq!(fact(&found[0], "old_euid").1, &Value::Number(1000));
 }
 
@@ -115,6 +115,8 @@ fn gaining_exec() -> Exec {
         cap_permitted: 0xff,
         exe_ctime: ENTERED + 60,
         exe_nlink: 1,
+        exe_dev: ROOT_DEV,
+        exe_layer: layer::LOWER,
         exe_mnt_ns: 101,
         exe_mode: 0o104_755,
         ..Exec::default()
@@ -131,7 +133,7 @@ pub(super) fn exec(euid: u32, change: impl FnOnce(&mut Exec)) -> Rec {
 #[test]
 fn planted_privileges() {
     let a02 = &[("A02", Critical, Succeeded)];
-    let found = World::new().check(&[exec(0, |_| ())], a02);
+    let found = World::without(&["F01", "F02", "F03"]).check(&[exec(0, |_| ())], a02);
     assert_eq!(fact(&found[0], "exe").1, &Value::Bytes(b"/tmp/sh".to_vec()));
     assert_eq!(fact(&found[0], "exe_origin").1, &Value::Word("made or changed after start"));
     // File capabilities.
@@ -152,14 +154,14 @@ fn ordinary_execs() {
     check(&[exec(0, |e| e.transition = transition::ENTRY)], &[]);
     check(&[exec(0, |e| e.transition = transition::JOIN)], &[]);
     check(&[exec(0, |_| ()).by_runtime()], &[]);
-    let mut when_unknown = World::new();
+    let mut when_unknown = World::without(&["F01", "F02", "F03"]);
     when_unknown.container.baseline.as_mut().unwrap().entered_epoch = 0;
     when_unknown.check(&[exec(0, |_| ())], &[]);
 }
 
 #[test]
 fn capabilities_of_an_own_user_namespace_come_from_no_program() {
-    let mut world = World::new();
+    let mut world = World::without(&["F01", "F02", "F03"]);
     let mut task = process(500, b"/bin/unshare");
     task.state = Some(State { user_ns: 901, ..base_state() }.into());
     world.process = Some(task);

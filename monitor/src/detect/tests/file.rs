@@ -1,8 +1,8 @@
-//! I-4, B14.
+//! I-4.
 
-use monitor_common::event::{EventKind, FileOpen, Ptrace};
+use monitor_common::event::{EventKind, FileOpen};
 
-use super::build::{Brief, HOST, OTHER, OWN, Rec, World, fact, rec};
+use super::build::{Brief, HOST, Rec, World, fact, rec};
 use super::namespace::unshare_mnt;
 use crate::detect::Outcome::{Denied, Succeeded};
 use crate::detect::Severity::{Critical, Warning};
@@ -49,23 +49,4 @@ fn standard_input_from_the_hosts_null_device() {
     check(&[open(HOST.mnt_ns, "/dev/mem", null)], &[("I-4", Critical, Succeeded)]);
     check(&[open(HOST.mnt_ns, "/srv/dev/null", null)], &[("I-4", Critical, Succeeded)]);
     check(&[open(HOST.mnt_ns, "/dev/null", |_| ())], &[("I-4", Critical, Succeeded)]);
-}
-
-pub(super) fn ptrace(target_container: u64, mode: u32, ret: i32) -> Rec {
-    rec(EventKind::Ptrace, Ptrace { target_container, target_pid: 1, mode, ret, reserved: 0 })
-}
-
-#[test]
-fn processes_of_others() {
-    const READ: u32 = 1 | 8;
-    const ATTACH: u32 = 2 | 16;
-    let found = check(&[ptrace(0, READ, 0)], &[("B14", Warning, Succeeded)]);
-    assert_eq!(fact(&found[0], "target_container"), (Some(&Value::Hex(OWN)), &Value::Word("host")));
-    assert_eq!(fact(&found[0], "target_exe").1, &Value::Bytes(b"/sbin/init".to_vec()));
-    check(&[ptrace(OTHER, ATTACH, 0)], &[("B14", Critical, Succeeded)]);
-    check(&[ptrace(0, ATTACH, -1)], &[("B14", Warning, Denied)]);
-
-    check(&[ptrace(OWN, ATTACH, 0)], &[]);
-    check(&[ptrace(0, READ | 4, 0)], &[]);
-    check(&[ptrace(0, READ, 0).by_runtime()], &[]);
 }

@@ -7,6 +7,8 @@ mod dedup;
 mod file;
 mod mount;
 mod namespace;
+mod outside;
 mod positives;
+mod program;
 mod socket;
 mod whole;

@@ -3,7 +3,7 @@
 use monitor_common::event::{cgroup_op, state_reason};
 
 use super::build::{HOST, OWN, Rec};
-use super::{cgroup, cred, file, mount, namespace, socket};
+use super::{cgroup, cred, file, mount, namespace, outside, program, socket};
 
 const MOUNT: u32 = 1;
 const FSOPEN: u32 = 5;
@@ -25,7 +25,20 @@ pub(super) fn positives() -> Vec<(&'static str, Vec<Rec>)> {
         ("B09", vec![mount::call(FSOPEN, 0, 0, 3)]),
         ("A01", vec![cred::cred(20, 0, [1000; 3], 0, 0)]),
         ("A02", vec![cred::exec(0, |_| ())]),
-        ("B14", vec![file::ptrace(0, 1 | 8, 0)]),
+        ("B14", vec![outside::ptrace(0, 1, 0, |_| ())]),
+        ("A10", vec![outside::ptrace(0, 2, 0, |_| ())]),
+        ("A11", vec![outside::ptrace(OWN, 2, 0, |_| ())]),
+        ("C12", vec![outside::ptrace(0, 2, 0, |p| p.op = 153)]),
+        ("C13", vec![outside::signal(0, 1, 9, 0)]),
+        ("H01", vec![outside::signal(0, HOST.daemon_pid, 9, 0)]),
+        ("I-8", vec![program::exec(|e| e.cap_permitted = 1 << 50)]),
+        ("I-10", vec![program::weakened(|s| s.old_seccomp = 2)]),
+        ("A16", vec![namespace::state(state_reason::ENTRY, |s| s.cap_inheritable = 1)]),
+        ("F01", vec![program::exec(|e| e.exe_layer = 2)]),
+        ("F02", vec![program::exec(|e| e.exe_nlink = 0)]),
+        ("F03", vec![program::exec(|e| e.exe_dev = 99)]),
+        ("F18", vec![program::exec(|_| ()).path("/bin/sleep").text(b"[kworker/0:1]\0")]),
+        ("D17", vec![program::memory(1, |_| ())]),
         ("C03", vec![namespace::unshare_mnt()]),
         ("C04", vec![mount::root(3, 0, 101, 101)]),
         ("E01", vec![socket::unix(b"/run/docker.sock", |_| ())]),

@@ -17,6 +17,7 @@ mod net;
 mod program;
 mod session;
 mod sys;
+mod task;
 mod uring;
 mod within;
 
@@ -62,6 +63,7 @@ fn act(verb: &str, words: &mut Words) -> Result<Ret, Usage> {
         program::act,
         detour::act,
         within::act,
+        task::act,
     ];
     for family in families {
         if let Some(ret) = family(verb, words)? {
