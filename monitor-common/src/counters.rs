@@ -1,45 +1,37 @@
-//! Counters of the kernel side: per CPU, added to atomically, never reset.
+//! Counters of full maps: per CPU, added to atomically, never reset. Records have accounts of their own, see
+//! [`crate::account`].
 
 /// One counter. The number is the index in the `COUNTERS` map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Counter {
-    /// Records that a sensor wanted to write.
-    Attempted = 0,
-    /// Records submitted to a ring.
-    Submitted = 1,
-    /// Records that found the `BULK` ring full.
-    BulkFull = 2,
-    /// Records that found the `CRITICAL` ring full.
-    CriticalFull = 3,
-    /// Entries that found the `TASKS` map full.
-    TasksFull = 4,
-    /// Entries that found the `CGROUPS` or `CONTAINERS` map full.
-    ContainersFull = 5,
+    /// Entries that found `TASKS` full.
+    TasksFull = 0,
+    /// Entries that found `CGROUPS` full.
+    CgroupsFull = 1,
+    /// Entries that found `CONTAINERS` full.
+    ContainersFull = 2,
+    /// Records let through because `BUDGETS` was full.
+    BudgetsFull = 3,
+    /// Losses whose container cannot be told because `LOSSES` was full.
+    LossesFull = 4,
 }
 
 impl Counter {
     /// How many there are.
-    pub const COUNT: u32 = 6;
+    pub const COUNT: u32 = 5;
     /// Every counter.
-    pub const ALL: &'static [Self] = &[
-        Self::Attempted,
-        Self::Submitted,
-        Self::BulkFull,
-        Self::CriticalFull,
-        Self::TasksFull,
-        Self::ContainersFull,
-    ];
+    pub const ALL: &'static [Self] =
+        &[Self::TasksFull, Self::CgroupsFull, Self::ContainersFull, Self::BudgetsFull, Self::LossesFull];
 
-    /// The name in reports.
-    pub const fn name(self) -> &'static str {
+    /// The map that was full.
+    pub const fn map(self) -> &'static str {
         match self {
-            Self::Attempted => "attempted",
-            Self::Submitted => "submitted",
-            Self::BulkFull => "bulk_full",
-            Self::CriticalFull => "critical_full",
-            Self::TasksFull => "tasks_full",
-            Self::ContainersFull => "containers_full",
+            Self::TasksFull => "TASKS",
+            Self::CgroupsFull => "CGROUPS",
+            Self::ContainersFull => "CONTAINERS",
+            Self::BudgetsFull => "BUDGETS",
+            Self::LossesFull => "LOSSES",
         }
     }
 }

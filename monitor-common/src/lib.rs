@@ -7,6 +7,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod call;
 pub mod counters;
 pub mod event;
@@ -14,4 +15,4 @@ pub mod offsets;
 pub mod policy;
 
 /// Version of everything in this crate. The loader refuses an eBPF object that was built from another one.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

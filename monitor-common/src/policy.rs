@@ -58,6 +58,8 @@ pub mod task_flags {
     pub const RUNTIME: u32 = 1 << 0;
     /// The credentials in the entry have been read.
     pub const CREDS: u32 = 1 << 1;
+    /// The record of the last exec was not sent; inherited by children.
+    pub const STALE: u32 = 1 << 2;
     /// Anonymous memory that is writable and executable was reported of this program.
     pub const SAID_RWX: u32 = 1 << 8;
     /// Anonymous memory that became executable was reported of this program.
@@ -145,7 +147,37 @@ pub struct Config {
     pub host_root_ino: u64,
     /// Id of the root cgroup of the identity hierarchy.
     pub root_cgroup: u64,
+    /// What a container may send by the bulk rings, of each kind.
+    pub bulk_budget: BudgetLimit,
+    /// What a container may send by the critical ring, of each kind.
+    pub critical_budget: BudgetLimit,
 }
+
+/// A token bucket's size and speed, in time: the account of a bucket is one number then.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BudgetLimit {
+    /// Nanoseconds for one record; 0 for no limit.
+    pub interval: u64,
+    /// Nanoseconds' worth of records that may come at once.
+    pub burst: u64,
+}
+
+impl BudgetLimit {
+    /// `rate` records a second, and `burst` at once. A rate of 0 is no limit.
+    pub const fn new(rate: u64, burst: u64) -> Self {
+        match 1_000_000_000u64.checked_div(rate) {
+            None => Self { interval: 0, burst: 0 },
+            // Above a billion a second no clock tells one record from the next.
+            Some(0) => Self { interval: 1, burst },
+            Some(interval) => Self { interval, burst: interval.saturating_mul(burst) },
+        }
+    }
+}
+
+/// Bytes of the bulk ring of each CPU: 1 MiB holds 10,000 records of 100 bytes, which is what one CPU writes in
+/// 50 ms at 200,000 a second.
+pub const BULK_RING_BYTES: u32 = 1024 * 1024;
 
 /// Value of `SELFTEST`: facts that the kernel side read of the daemon itself, by helper and by offset.
 #[repr(C)]

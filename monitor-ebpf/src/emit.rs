@@ -6,20 +6,20 @@
 use core::mem::{MaybeUninit, offset_of};
 
 use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
-    bpf_probe_read_user, bpf_probe_read_user_str,
+    bpf_get_smp_processor_id, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
+    bpf_probe_read_user_str, bpf_ringbuf_query,
 };
 use aya_ebpf::maps::ring_buf::RingBufEntry;
-use monitor_common::counters::Counter;
 use monitor_common::event::{EventKind, HEADER_LEN, Header, STRING_PREFIX, TRUNCATED, UNREACHABLE, flags};
 use monitor_common::offsets::FieldId as F;
 
+use crate::account::{self, Attempt};
 use crate::filter::Subject;
 use crate::kernel::Ptr;
-use crate::maps::{BULK, CRITICAL, SEQUENCE, add_one, count};
+use crate::maps::{BULK, CRITICAL, opaque};
 
-/// `BPF_RB_NO_WAKEUP`: bulk records wait for the reader's timer.
-const NO_WAKEUP: u64 = 1;
+/// `BPF_RB_AVAIL_DATA` (kernel `include/uapi/linux/bpf.h`).
+const AVAIL_DATA: u64 = 0;
 
 /// Longest string other than a path or argv.
 pub(crate) const STRING_MAX: usize = 256;
@@ -35,6 +35,8 @@ pub(crate) const ARGV_MAX: usize = 4096;
 /// Which ring.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ring {
+    /// The critical ring, past every budget: what happens once to a container, or by a trusted runtime only.
+    Vital,
     /// Reserved for set-up and invariants; wakes the reader.
     Critical,
     /// This CPU's own.
@@ -72,62 +74,48 @@ pub(crate) struct Out<T: 'static, const N: usize> {
     entry: RingBufEntry<Slot<T, N>>,
     ring: Ring,
     kind: EventKind,
-    seq: u64,
+    attempt: Attempt,
+    /// Flags for `bpf_ringbuf_submit`.
+    wake: u64,
 }
 
-/// Reserves a slot for a record of this kind about this task, or counts the attempt as lost.
+/// Reserves a slot for a record of this kind about this task. `None` if there is to be none, which is counted:
+/// nobody wants the kind, the container is over its budget, or the ring is full.
 #[inline(always)]
 pub(crate) fn reserve<T: 'static, const N: usize>(
     ring: Ring,
     kind: EventKind,
-    _subject: &Subject,
+    subject: &Subject,
 ) -> Option<Out<T, N>> {
-    count(Counter::Attempted);
-    let seq = next_sequence();
-    let entry = match ring {
-        Ring::Critical => CRITICAL.reserve_untyped::<Slot<T, N>>(0),
-        Ring::Bulk => {
-            // SAFETY: the helper has no preconditions.
-            let cpu = unsafe { bpf_get_smp_processor_id() };
-            match BULK.get(cpu) {
-                Some(ring) => ring.reserve_untyped::<Slot<T, N>>(0),
-                None => None,
+    let attempt = account::attempt(ring, kind, subject)?;
+    let mut wake = 0;
+    let entry = if ring == Ring::Bulk {
+        // SAFETY: the helper has no preconditions.
+        let cpu = unsafe { bpf_get_smp_processor_id() };
+        match BULK.get(cpu) {
+            Some(own) => {
+                let map = core::ptr::from_ref(own).cast_mut().cast();
+                // SAFETY: the reference is the map itself, which the helper only reads.
+                let used = || unsafe { bpf_ringbuf_query(map, AVAIL_DATA) };
+                wake = attempt.wake_flags(size_of::<Slot<T, N>>(), used);
+                own.reserve_untyped::<Slot<T, N>>(0)
             }
+            None => None,
         }
+    } else {
+        CRITICAL.reserve_untyped::<Slot<T, N>>(0)
     };
     match entry {
         Some(entry) => {
-            let mut out = Out { entry, ring, kind, seq };
+            let mut out = Out { entry, ring, kind, attempt, wake };
             out.set(offset_of!(Work, at), 0);
             Some(out)
         }
         None => {
-            count(if ring == Ring::Critical { Counter::CriticalFull } else { Counter::BulkFull });
+            attempt.ring_full(ring, subject.container);
             None
         }
     }
-}
-
-#[inline(always)]
-fn next_sequence() -> u64 {
-    match SEQUENCE.get_ptr_mut(0) {
-        Some(slot) => {
-            add_one(slot);
-            // SAFETY: a live, aligned map value of this CPU.
-            unsafe { *slot }
-        }
-        None => 0,
-    }
-}
-
-/// Hides a value from the compiler, so that the bound checked after it is checked on the register that is
-/// used: the verifier tracks registers, not expressions.
-#[inline(always)]
-fn opaque(mut value: usize) -> usize {
-    // SAFETY: moves a register to itself. An empty sequence would leave a debug line without an instruction,
-    // which the kernel refuses.
-    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack, preserves_flags)) };
-    value
 }
 
 impl<T: 'static, const N: usize> Out<T, N> {
@@ -368,7 +356,7 @@ impl<T: 'static, const N: usize> Out<T, N> {
         let (uid, euid) = subject.task.uids();
         let at = self.get(offset_of!(Work, at)) as usize;
         let mut bits = extra | subject.flags();
-        if self.ring == Ring::Critical {
+        if self.ring != Ring::Bulk {
             bits |= flags::CRITICAL;
         }
         let header = Header {
@@ -377,9 +365,8 @@ impl<T: 'static, const N: usize> Out<T, N> {
             // SAFETY: the helper has no preconditions.
             cpu: unsafe { bpf_get_smp_processor_id() } as u16,
             flags: bits,
-            seq: self.seq,
-            // SAFETY: as above.
-            time: unsafe { bpf_ktime_get_boot_ns() },
+            seq: self.attempt.seq,
+            time: self.attempt.now,
             container: subject.container,
             cgroup: subject.cgroup,
             pid: subject.pid,
@@ -391,7 +378,7 @@ impl<T: 'static, const N: usize> Out<T, N> {
         let slot = self.entry.as_mut_ptr();
         // SAFETY: the slot is reserved memory of this type.
         unsafe { (&raw mut (*slot).header).write(header) };
-        count(Counter::Submitted);
-        self.entry.submit(if self.ring == Ring::Critical { 0 } else { NO_WAKEUP });
+        self.attempt.submitted();
+        self.entry.submit(self.wake);
     }
 }

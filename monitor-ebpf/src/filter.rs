@@ -27,14 +27,22 @@ pub(crate) struct Subject {
     pub(crate) runtime: bool,
     /// In a system call of the 32-bit entry.
     pub(crate) compat: bool,
+    /// The record of its last exec was not sent.
+    pub(crate) stale: bool,
 }
 
 impl Subject {
     /// The flags of a record about it.
     #[inline(always)]
     pub(crate) fn flags(&self) -> u16 {
-        let runtime = if self.runtime { flags::RUNTIME } else { 0 };
-        if self.compat { runtime | flags::COMPAT } else { runtime }
+        let mut bits = if self.runtime { flags::RUNTIME } else { 0 };
+        if self.compat {
+            bits |= flags::COMPAT;
+        }
+        if self.stale {
+            bits |= flags::STALE;
+        }
+        bits
     }
 
     /// The current task, whoever it belongs to.
@@ -50,6 +58,7 @@ impl Subject {
             cgroup: cgroup::of_current(task),
             runtime: false,
             compat: false,
+            stale: false,
         }
     }
 
@@ -72,6 +81,7 @@ impl Subject {
                 cgroup: cgroup::of_current(task),
                 runtime: entry.flags & task_flags::RUNTIME != 0,
                 compat: false,
+                stale: entry.flags & task_flags::STALE != 0,
             });
         }
         let cgroup = cgroup::of_current(task);
@@ -80,7 +90,7 @@ impl Subject {
         }
         let container = container_of(cgroup)?;
         adopt(task, tid, container);
-        Some(Self { task, pid, tid, container, cgroup, runtime: false, compat: false })
+        Some(Self { task, pid, tid, container, cgroup, runtime: false, compat: false, stale: false })
     }
 }
 
@@ -163,9 +173,10 @@ pub(crate) fn compare(subject: &Subject) {
     // SAFETY: a live map value; this task is the only one to write its entry.
     let before = unsafe { (*entry).state };
     if before != now {
+        let reported = report_state(subject, state_reason::CHANGE, 0);
+        // What was not reported is compared again at the next event: a change must not be lost in a flood.
         // SAFETY: as above.
-        unsafe { (*entry).state = now };
-        report_state(subject, state_reason::CHANGE, 0);
+        unsafe { (*entry).state = if reported { now } else { before } };
     }
 }
 
@@ -180,8 +191,9 @@ pub(crate) fn compare_confined(subject: &Subject) {
     let now = subject.task.confined();
     // SAFETY: a live map value; this task is the only one to write its entry.
     let before = unsafe { core::mem::replace(&mut (*entry).confined, now) };
-    if confined::fell(before, now) {
-        report_state(subject, state_reason::WEAKENED, before);
+    if confined::fell(before, now) && !report_state(subject, state_reason::WEAKENED, before) {
+        // SAFETY: as above.
+        unsafe { (*entry).confined = before };
     }
 }
 
@@ -244,12 +256,15 @@ pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
     out.submit(subject, 0);
 }
 
-/// Writes a state record. `before` is what [`compare_confined`] found, else 0.
+/// Writes a state record; false if it could not be sent. `before` is what [`compare_confined`] found, else 0.
 #[inline(always)]
-pub(crate) fn report_state(subject: &Subject, reason: u32, before: u32) {
-    let bits = u64::from(reason) | u64::from(subject.runtime) << 8 | u64::from(subject.compat) << 9;
+pub(crate) fn report_state(subject: &Subject, reason: u32, before: u32) -> bool {
+    let bits = u64::from(reason)
+        | u64::from(subject.runtime) << 8
+        | u64::from(subject.compat) << 9
+        | u64::from(subject.stale) << 10;
     let ids = u64::from(subject.pid) << 32 | u64::from(subject.tid);
-    bulkhead_report_state(ids, subject.container, subject.cgroup, bits | u64::from(before) << 32);
+    bulkhead_report_state(ids, subject.container, subject.cgroup, bits | u64::from(before) << 32) != 0
 }
 
 /// The body of [`report_state`]: a global function, which the verifier looks at once for each program, and not anew
@@ -265,15 +280,18 @@ extern "C" fn bulkhead_report_state(ids: u64, container: u64, cgroup: u64, bits:
         cgroup,
         runtime: bits & 1 << 8 != 0,
         compat: bits & 1 << 9 != 0,
+        stale: bits & 1 << 10 != 0,
     };
-    write_state(&subject, bits as u32 & 0xff, (bits >> 32) as u32);
-    0
+    u64::from(write_state(&subject, bits as u32 & 0xff, (bits >> 32) as u32))
 }
 
 #[inline(always)]
-fn write_state(subject: &Subject, reason: u32, before: u32) {
-    let Some(mut out) = reserve::<State, { PATH_MAX + 16 }>(Ring::Critical, EventKind::State, subject) else {
-        return;
+fn write_state(subject: &Subject, reason: u32, before: u32) -> bool {
+    // What is a container's once, or a runtime's, is past every budget.
+    let vital = reason == state_reason::ENTRY || reason == state_reason::JOIN;
+    let ring = if vital { Ring::Vital } else { Ring::Critical };
+    let Some(mut out) = reserve::<State, { PATH_MAX + 16 }>(ring, EventKind::State, subject) else {
+        return false;
     };
     let task = subject.task;
     let (root, cwd) = (task.root(), task.cwd());
@@ -313,4 +331,5 @@ fn write_state(subject: &Subject, reason: u32, before: u32) {
     }
     out.path(cwd, root);
     out.submit(subject, 0);
+    true
 }

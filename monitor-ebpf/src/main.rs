@@ -8,6 +8,7 @@
 #![feature(asm_experimental_arch)]
 #![expect(unsafe_code, reason = "kernel memory is reached by address")]
 
+mod account;
 mod emit;
 mod filter;
 mod hooks;

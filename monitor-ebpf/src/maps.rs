@@ -2,9 +2,13 @@
 
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, ProgramArray, RingBuf};
 use aya_ebpf::macros::btf_map;
+use monitor_common::account::{Budget, BudgetKey, CpuAccount, LossEntry, LossKey};
 use monitor_common::call::{Call, table};
 use monitor_common::counters::Counter;
-use monitor_common::policy::{CgroupEntry, Config, ContainerEntry, FileId, TaskEntry};
+use monitor_common::event::EventKind;
+use monitor_common::policy::{
+    BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, FileId, TaskEntry,
+};
 
 /// Set-up of containers and everything an invariant is judged by: about 300 bytes a record, so 512 KiB hold
 /// 1,700 of them, which is 20 container starts between two reads.
@@ -13,7 +17,7 @@ pub(crate) static CRITICAL: RingBuf<u8, { 512 * 1024 }> = RingBuf::new();
 
 /// One ring for each CPU; the loader makes the inner maps and sets how many there are.
 #[btf_map]
-pub(crate) static BULK: ArrayOfMaps<RingBuf<u8, { 1024 * 1024 }>, 512> = ArrayOfMaps::new();
+pub(crate) static BULK: ArrayOfMaps<RingBuf<u8, { BULK_RING_BYTES as usize }>, 512> = ArrayOfMaps::new();
 
 /// Cgroups inside containers, the top ones and those below.
 #[btf_map]
@@ -43,9 +47,23 @@ pub(crate) static CALL_PROGRAMS: ProgramArray<{ Call::LIMIT as usize }> = Progra
 #[btf_map]
 pub(crate) static COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerCpuArray::new();
 
-/// Number of the last attempt on each CPU.
+/// What became of every attempt to write a record.
 #[btf_map]
-pub(crate) static SEQUENCE: PerCpuArray<u64, 1> = PerCpuArray::new();
+pub(crate) static ACCOUNTS: PerCpuArray<CpuAccount, 1> = PerCpuArray::new();
+
+/// Not 0 for each kind of event that nobody wants, by its index. Zeros, as at the start, let everything pass.
+#[btf_map]
+pub(crate) static UNWANTED: Array<u32, { EventKind::COUNT }> = Array::new();
+
+/// Token buckets by container, kind and ring: some ten of each container. The daemon takes out those that have
+/// been idle; what finds the map full has no limit.
+#[btf_map]
+pub(crate) static BUDGETS: HashMap<BudgetKey, Budget, 16_384> = HashMap::new();
+
+/// Records that found a ring full, by container, kind, CPU and ring. The daemon takes out those that it has
+/// reported.
+#[btf_map]
+pub(crate) static LOSSES: HashMap<LossKey, LossEntry, 4_096> = HashMap::new();
 
 /// Set by the loader before the object is loaded; frozen with the rest of `.rodata`.
 #[unsafe(no_mangle)]
@@ -60,6 +78,8 @@ pub(crate) static CONFIG: Config = Config {
     host_root_dev: 0,
     host_root_ino: 0,
     root_cgroup: 1,
+    bulk_budget: BudgetLimit { interval: 0, burst: 0 },
+    critical_budget: BudgetLimit { interval: 0, burst: 0 },
 };
 
 /// The configuration; a read that the compiler may not fold, because the loader changes the bytes.
@@ -80,9 +100,25 @@ pub(crate) fn count(counter: Counter) {
 /// Adds one with a single instruction: two programs may interleave on one CPU.
 #[inline(always)]
 pub(crate) fn add_one(slot: *mut u64) {
+    add(slot, 1);
+}
+
+/// Adds with a single instruction.
+#[inline(always)]
+pub(crate) fn add(slot: *mut u64, value: u64) {
     // SAFETY: the slot is a live, aligned map value. The result is not used, so this is the `lock add` that
     // every kernel since 5.10 knows, not the fetching form of 5.12.
     unsafe {
-        core::arch::asm!("lock *(u64 *)({slot} + 0) += {one}", slot = in(reg) slot, one = in(reg) 1u64);
+        core::arch::asm!("lock *(u64 *)({slot} + 0) += {value}", slot = in(reg) slot, value = in(reg) value);
     }
+}
+
+/// Hides a value from the compiler, so that the bound checked after it is checked on the register that is
+/// used: the verifier tracks registers, not expressions.
+#[inline(always)]
+pub(crate) fn opaque(mut value: usize) -> usize {
+    // SAFETY: moves a register to itself. An empty sequence would leave a debug line without an instruction,
+    // which the kernel refuses.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
 }

@@ -1,17 +1,17 @@
 //! The way of one record: decode, process, container, verdict, output. Belongs to the hot thread; no I/O, no
 //! clock, so that a replay gives the same lines.
 
-use monitor_common::counters::Counter;
 use monitor_common::event::{EventRef, Payload, State, flags, state_reason};
 use monitor_common::policy::KEY_CANARY;
 
 use crate::container::{Change, ContainerKey, Registry, ResolveRequest, Scanned, Status as Identity, Update};
 use crate::detect::{Detector, Emitted, Lineage};
-use crate::ingest::{Account, Counters};
+use crate::ingest::{Account, Lost};
 use crate::output::record::loss_reason;
 use crate::output::{Body, Change as Said, Emitter, Loss, Status, Subject};
-use crate::process::{MAX_ANCESTORS, Process, ProcessTable};
+use crate::process::{MAX_ANCESTORS, Process, ProcessKey, ProcessTable};
 
+mod accounts;
 mod canary;
 mod scanned;
 
@@ -24,6 +24,10 @@ pub struct Pipeline {
     detector: Detector,
     emitter: Emitter,
     account: Account,
+    pending: accounts::Pending,
+    lost: Vec<Lost>,
+    /// The container of the last record, and how many came from it in a row.
+    run: (ContainerKey, u64),
     canary: CanaryWatch,
     findings: u64,
     found: Vec<Emitted>,
@@ -46,6 +50,9 @@ impl Pipeline {
             detector,
             emitter,
             account: Account::default(),
+            pending: accounts::Pending::default(),
+            lost: Vec::new(),
+            run: (ContainerKey::HOST, 0),
             canary: CanaryWatch::default(),
             findings: 0,
             found: Vec::new(),
@@ -57,11 +64,8 @@ impl Pipeline {
     /// Takes one record, from whatever source. Takes any bytes.
     pub fn record(&mut self, bytes: &[u8]) {
         match EventRef::decode(bytes) {
-            Ok(ev) => {
-                self.account.receive();
-                self.event(&ev);
-            }
-            Err(_) => self.lose(0, loss_reason::UNDECODABLE, None, 1),
+            Ok(ev) => self.event(&ev),
+            Err(_) => self.lose(0, loss_reason::UNDECODABLE, 1),
         }
     }
 
@@ -70,20 +74,24 @@ impl Pipeline {
             self.canary.see(ev);
             return;
         }
+        self.count(ContainerKey(ev.header.container));
         self.processes.apply(ev);
         let change = self.containers.apply(ev, &self.processes);
         if let Some(Change::Created(key) | Change::Entered(key)) = change {
             self.ask(key);
         }
         let key = ContainerKey(ev.header.container);
-        let process = self.processes.get(ev.header.pid);
+        // By start time, too: if its fork was lost, the table may have an older process of this id.
+        let process = self.processes.get_key(ProcessKey { pid: ev.header.pid, started: ev.header.started });
         let container = self.containers.get(key);
         self.detector.on_event(ev, container, process, &self.processes, &mut self.found);
         let wanted = self.emitter.wants_event(ev.kind) && !ev.header.has(flags::SCANNED);
         if wanted || !self.found.is_empty() {
             let mut buffer = [None; MAX_ANCESTORS];
             let mut count = 0;
-            for (slot, ancestor) in buffer.iter_mut().zip(self.processes.ancestors(ev.header.pid)) {
+            let known = process.map(|p| p.key.pid);
+            let above = known.into_iter().flat_map(|pid| self.processes.ancestors(pid));
+            for (slot, ancestor) in buffer.iter_mut().zip(above) {
                 *slot = Some(ancestor);
                 count += 1;
             }
@@ -162,27 +170,14 @@ impl Pipeline {
         self.bytes = bytes;
     }
 
-    /// Takes in the kernel side's counters, and says what they tell of losses.
-    pub fn counters(&mut self, time: u64, counters: &Counters) {
-        for lost in self.account.look(counters) {
-            let (reason, ring) = match lost.counter {
-                Counter::BulkFull => (loss_reason::RING_FULL, Some("bulk")),
-                Counter::CriticalFull => (loss_reason::RING_FULL, Some("critical")),
-                Counter::TasksFull => (loss_reason::MAP_FULL, Some("TASKS")),
-                _ => (loss_reason::MAP_FULL, Some("CONTAINERS")),
-            };
-            self.lose(time, reason, ring, lost.count);
-        }
-    }
-
-    fn lose(&mut self, time: u64, reason: &str, ring: Option<&str>, count: u64) {
-        self.emitter.emit(time, Body::Loss(Loss { reason, ring, count, ..Loss::default() }));
+    fn lose(&mut self, time: u64, reason: &str, count: u64) {
+        self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
     }
 
     /// Says how many records were shorter than a header.
     pub fn short(&mut self, time: u64, count: u64) {
         if count > 0 {
-            self.lose(time, loss_reason::UNDECODABLE, None, count);
+            self.lose(time, loss_reason::UNDECODABLE, count);
         }
     }
 
@@ -198,7 +193,8 @@ impl Pipeline {
 
     /// Says that it ends, with the accounts.
     pub fn stopping(&mut self, time: u64, reason: &str) {
-        let (received, findings, lost) = (self.account.received(), self.findings, self.account.lost());
+        self.accounts(time);
+        let (received, findings, lost) = (self.account.total().received, self.findings, self.account.lost());
         self.status(time, Status::Stopping { reason, received, findings, lost });
         self.emitter.flush(time);
     }

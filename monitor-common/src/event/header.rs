@@ -20,7 +20,9 @@ pub struct Header {
     pub cpu: u16,
     /// [`flags`] of the record.
     pub flags: u16,
-    /// Number of the attempt on this CPU, counted before the reservation: a gap is a loss.
+    /// Number of the attempt on this CPU, counted before anything is decided: a gap is a record that was lost,
+    /// over budget or filtered. Two programs that interleave on one CPU may have the same number, and the one
+    /// before it is then nobody's.
     pub seq: u64,
     /// Nanoseconds since boot (`CLOCK_BOOTTIME`).
     pub time: u64,
@@ -54,6 +56,9 @@ pub mod flags {
     pub const COMPAT: u16 = 1 << 3;
     /// Read from the kernel's state by the user side at start, not seen as it happened.
     pub const SCANNED: u16 = 1 << 4;
+    /// The record of the process's last exec was lost, or that of a process it was forked from: what is known of
+    /// its program is out of date.
+    pub const STALE: u16 = 1 << 5;
 }
 
 impl Header {

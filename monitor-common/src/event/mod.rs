@@ -79,41 +79,27 @@ macro_rules! events {
         #[repr(u16)]
         pub enum EventKind { $( $(#[doc = $doc])+ $variant = $number, )+ }
 
+        /// The places of the kinds in [`EventKind::ALL`].
+        #[derive(Clone, Copy)]
+        enum Place { $( $variant, )+ }
+
         impl EventKind {
             /// Every kind, in the order of the numbers.
             pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// Its place in [`Self::ALL`]: what tables by kind are indexed with. A match, not a table: on the kernel side the
+            /// kind is a constant nearly everywhere.
+            #[inline(always)]
+            pub const fn index(self) -> usize {
+                match self { $( Self::$variant => Place::$variant as usize, )+ }
+            }
 
             /// The kind with this number.
             pub const fn from_raw(raw: u16) -> Option<Self> {
                 match raw { $( $number => Some(Self::$variant), )+ _ => None }
             }
-
-            /// Its place in [`Self::ALL`].
-            pub const fn index(self) -> usize {
-                const PLACES: [u8; EventKind::END] = {
-                    let mut places = [0; EventKind::END];
-                    let mut at = 0;
-                    while at < EventKind::ALL.len() {
-                        places[EventKind::ALL[at] as usize] = at as u8;
-                        at += 1;
-                    }
-                    places
-                };
-                PLACES[self as usize] as usize
-            }
-
-            /// One more than the largest number of a kind.
-            const END: usize = {
-                let (mut end, mut at) = (0, 0);
-                while at < Self::ALL.len() {
-                    if Self::ALL[at] as usize >= end {
-                        end = Self::ALL[at] as usize + 1;
-                    }
-                    at += 1;
-                }
-                assert!(Self::ALL.len() <= 256);
-                end
-            };
 
             /// The name in output, filters and rules.
             pub const fn name(self) -> &'static str {

@@ -50,7 +50,7 @@ fn try_mkdir(cgrp: Ptr, path: u64) -> Option<()> {
     let id = cgroup::id(cgrp)?;
     let container = filter::container_of(cgroup::parent_id(cgrp)).unwrap_or(0);
     if container != 0 && CGROUPS.insert(&id, &CgroupEntry { container }, 0).is_err() {
-        count(Counter::ContainersFull);
+        count(Counter::CgroupsFull);
     }
     report(
         &actor(),
@@ -147,9 +147,11 @@ fn settle(entry: &mut TaskEntry, cgroup: u64, found: u64) -> u64 {
     if cgroup == config().root_cgroup || entry.container != 0 {
         return 0;
     }
-    if CGROUPS.insert(&cgroup, &CgroupEntry { container: cgroup }, 0).is_err()
-        || CONTAINERS.insert(&cgroup, &ContainerEntry::default(), 0).is_err()
-    {
+    if CGROUPS.insert(&cgroup, &CgroupEntry { container: cgroup }, 0).is_err() {
+        count(Counter::CgroupsFull);
+        return 0;
+    }
+    if CONTAINERS.insert(&cgroup, &ContainerEntry::default(), 0).is_err() {
         count(Counter::ContainersFull);
         return 0;
     }

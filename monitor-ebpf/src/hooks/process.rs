@@ -61,8 +61,10 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
             filter::compare_confined(&subject);
             filter::compare(&subject);
         }
-        transition::ENTRY => filter::report_state(&subject, state_reason::ENTRY, 0),
-        _ => filter::report_state(&subject, state_reason::JOIN, 0),
+        _ => {
+            let entry = how == transition::ENTRY;
+            filter::report_state(&subject, if entry { state_reason::ENTRY } else { state_reason::JOIN }, 0);
+        }
     }
     report_exec(&subject, executable, inode, how);
     if subject.runtime
@@ -136,12 +138,19 @@ fn enter(known: Subject) -> (Subject, u32) {
 
 #[inline(always)]
 fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
+    // From here on its program is known, or the entry says otherwise.
+    let subject = &Subject { stale: false, ..*subject };
     let task = subject.task;
     let cred = task.cred();
     let before = filter::entry(subject.tid).unwrap_or_default();
     let known = before.flags & task_flags::CREDS != 0;
     let raised = known && before.euid != 0 && cred.euid == 0;
-    let ring = if how != transition::NONE || raised { Ring::Critical } else { Ring::Bulk };
+    let ring = match how {
+        transition::NONE if raised => Ring::Critical,
+        transition::NONE => Ring::Bulk,
+        _ => Ring::Vital,
+    };
+    let mut stale = task_flags::STALE;
     let facts = file::inode(inode);
     let (start, end) = task.arguments();
     if let Some(mut out) = reserve::<Exec, { 2 * PATH_MAX + ARGV_MAX + 32 }>(ring, EventKind::Exec, subject) {
@@ -170,6 +179,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
         out.user_bytes::<ARGV_MAX>(start, end.wrapping_sub(start), 0);
         out.path(task.cwd(), root);
         out.submit(subject, 0);
+        stale = 0;
     }
     if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
         // SAFETY: a live map value; this task is the only one to write its entry.
@@ -178,7 +188,8 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
             (*entry).euid = cred.euid;
             (*entry).suid = cred.suid;
             (*entry).cap_permitted = cred.cap_permitted;
-            (*entry).flags = (*entry).flags & !task_flags::OF_PROGRAM | task_flags::CREDS;
+            let kept = (*entry).flags & !(task_flags::STALE | task_flags::OF_PROGRAM);
+            (*entry).flags = kept | task_flags::CREDS | stale;
         }
     }
 }

@@ -24,8 +24,10 @@ pub fn doctor(args: &DoctorArgs) -> Result<Exit, Diagnostic> {
         config: host.config,
         max_rung: start::max_rung(args.rung),
         cgroup_root: host.layout.v2_mount(),
+        map_limits: &[],
     };
-    let (mut loaded, _rings, _control) = bpf::load(&options, |_| Ok(())).map_err(|e| start::explain(&e))?;
+    let kernel = bpf::load(&options, |_, _| Ok(())).map_err(|e| start::explain(&e))?;
+    let mut loaded = kernel.loaded;
     selftest(&mut loaded, &host)?;
     let text = match args.format {
         OutputFormat::Json => as_json(&loaded, &host),

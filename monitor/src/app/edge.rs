@@ -4,12 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::hot::{Mailbox, Wake};
+use super::start::boot_now;
 use super::trust;
-use crate::bpf::{Control, KernelLog};
+use crate::bpf::{Accounts, Control, KernelLog};
 use crate::container::{ResolveRequest, Resolver};
+use crate::pipeline::Pipeline;
 
 /// How often the accounts are checked.
 const ACCOUNTS: Duration = Duration::from_secs(1);
@@ -19,6 +22,9 @@ const TRUST: Duration = Duration::from_secs(5);
 /// What the edge thread owns.
 pub(super) struct Edge {
     pub(super) control: Control,
+    pub(super) accounts: Arc<Mutex<Accounts>>,
+    /// How often the accounts are written, if at all.
+    pub(super) written: Option<Duration>,
     pub(super) resolver: Resolver,
     pub(super) runtimes: Vec<PathBuf>,
     pub(super) trusted: BTreeSet<(u32, u64)>,
@@ -28,7 +34,7 @@ pub(super) struct Edge {
 impl Edge {
     /// Runs until the hot thread hangs up.
     pub(super) fn run(mut self, questions: &Receiver<ResolveRequest>, mailbox: &Mailbox) {
-        let (mut accounts, mut trust) = (Instant::now(), Instant::now());
+        let (mut accounts, mut trust, mut written) = (Instant::now(), Instant::now(), Instant::now());
         loop {
             match questions.recv_timeout(ACCOUNTS.saturating_sub(accounts.elapsed())) {
                 Ok(question) => {
@@ -46,11 +52,16 @@ impl Edge {
                 if let Some(log) = &mut self.log {
                     log.write();
                 }
-                if let Ok(counters) = self.control.counters()
-                    && !mailbox.send(Wake::Counters(Box::new(counters)))
+                let look = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).look(boot_now());
+                if let Ok(look) = look
+                    && !mailbox.send(Wake::Looked(Box::new(look)))
                 {
                     return;
                 }
+            }
+            if self.written.is_some_and(|every| written.elapsed() >= every) {
+                written = Instant::now();
+                mailbox.send(Wake::Do(Box::new(Pipeline::accounts)));
             }
             if trust.elapsed() >= TRUST {
                 trust = Instant::now();

@@ -1,16 +1,16 @@
 //! The hot thread: waits for the rings, drains them, runs each record through the pipeline.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::start::boot_now;
-use crate::bpf::Rings;
+use crate::bpf::{Rings, Unwanted};
 use crate::container::{ResolveRequest, Scanned, Update};
-use crate::ingest::{Counters, Order};
+use crate::ingest::{Look, Order};
 use crate::pipeline::Pipeline;
 use crate::process::Process;
 
@@ -32,8 +32,8 @@ pub(super) enum Wake {
     Found { update: Box<Update>, ancestors: Vec<Process> },
     /// Containers that were running before the daemon.
     Scanned(Vec<Scanned>),
-    /// The kernel side's counters.
-    Counters(Box<Counters>),
+    /// A look at the kernel side's accounts.
+    Looked(Box<Look>),
     /// Something for the pipeline to do between two records: status, canaries.
     Do(Act),
     /// The end, with the reason.
@@ -73,25 +73,42 @@ pub(super) struct Inbox {
     bell: Arc<OwnedFd>,
 }
 
+/// What the hot thread owns of the kernel side.
+pub(super) struct Source {
+    pub(super) rings: Rings,
+    pub(super) unwanted: Unwanted,
+}
+
 /// Runs until it is told to stop. `questions` go to the edge; when it is behind, they are asked again at the
 /// container's next step.
 pub(super) fn run(
-    mut rings: Rings,
+    source: Source,
     mut pipeline: Pipeline,
     inbox: &Inbox,
     questions: &SyncSender<ResolveRequest>,
 ) {
+    let Source { mut rings, mut unwanted } = source;
     let mut order = Order::new();
+    // If it cannot, messages are found when the timer is over: later, and not lost.
+    let _ = rings.also_wake_by(&*inbox.bell);
     let mut wait = BUSY;
     loop {
-        wait_for(&rings, inbox, wait);
+        rings.wait(wait);
+        ring_off(inbox);
         let before = boot_now();
         let mut drained = 0u64;
         rings.drain(|record| {
             drained += 1;
             order.push(record);
         });
+        // A look that came before this drain: what it counts as submitted is out of the rings.
+        pipeline.check_accounts(before, order.received());
         let stop = take_messages(inbox, &mut pipeline, before);
+        if stop.is_some() {
+            // Nothing writes any more: what is in the rings is all there is.
+            rings.drain(|record| order.push(record));
+            pipeline.check_accounts(before, order.received());
+        }
         let horizon = if stop.is_some() { u64::MAX } else { before.saturating_sub(SETTLE_NS) };
         order.release(horizon, |record| pipeline.record(record));
         pipeline.short(before, order.take_short());
@@ -105,6 +122,9 @@ pub(super) fn run(
             return;
         }
         pipeline.flush(before);
+        let nobody = pipeline.unwanted();
+        // If the kernel refuses, more is written than is wanted; it is tried again in the next round.
+        let _ = unwanted.set(nobody);
         wait = if order.is_waiting() {
             Duration::from_nanos(SETTLE_NS)
         } else if drained > 0 {
@@ -115,16 +135,10 @@ pub(super) fn run(
     }
 }
 
-/// Sleeps until a critical record, a message, or the time.
-fn wait_for(rings: &Rings, inbox: &Inbox, wait: Duration) {
-    let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
-    let mut descriptors = [
-        PollFd::from_borrowed_fd(rings.as_fd(), PollFlags::IN),
-        PollFd::from_borrowed_fd(inbox.bell.as_fd(), PollFlags::IN),
-    ];
-    // An interruption is as good as a timeout: the rings are drained after every return.
-    let _ = poll(&mut descriptors, Some(&timeout));
+/// Stops the bell.
+fn ring_off(inbox: &Inbox) {
     let mut count = [0; 8];
+    // It may not have rung.
     let _ = rustix::io::read(&*inbox.bell, &mut count);
 }
 
@@ -138,7 +152,7 @@ fn take_messages(inbox: &Inbox, pipeline: &mut Pipeline, now: u64) -> Option<&'s
                     pipeline.scanned(scanned);
                 }
             }
-            Wake::Counters(counters) => pipeline.counters(now, &counters),
+            Wake::Looked(look) => pipeline.looked(now, look),
             Wake::Do(act) => act(pipeline, now),
             Wake::Stop(reason) => return Some(reason),
         }

@@ -10,11 +10,13 @@ mod start;
 mod trust;
 
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 pub use doctor::doctor;
 
-use crate::bpf::{self, Loaded, LoaderOptions};
+use crate::bpf::{self, Kernel, Loaded, LoaderOptions};
 use crate::cli::{RunArgs, find_rule};
 use crate::container::{HostPaths, Registry, Resolver, Scanned};
 use crate::detect::{ControlSocket, DetectConfig, Detector, RULES};
@@ -22,8 +24,8 @@ use crate::diag::{Code, Diagnostic, Exit};
 use crate::output::Status;
 use crate::pipeline::Pipeline;
 use edge::Edge;
-use hot::{Mailbox, Wake};
-use monitor_common::policy::{TaskEntry, task_flags};
+use hot::{Mailbox, Source, Wake};
+use monitor_common::policy::{Config, TaskEntry, task_flags};
 use start::{Host, boot_now};
 
 /// The eBPF object, embedded; empty if it had not been built.
@@ -69,22 +71,31 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
 
     let object = read_object(args.object.as_deref())?;
     let trusted = trust::find(&args.runtimes);
+    let config = Config {
+        bulk_budget: args.budget.limit(),
+        critical_budget: args.critical_budget.limit(),
+        ..host.config
+    };
     let options = LoaderOptions {
         object: &object,
-        config: host.config,
+        config,
         max_rung: start::max_rung(args.rung),
         cgroup_root: host.layout.v2_mount(),
+        map_limits: &args.map_limits,
     };
-    let (mut loaded, rings, mut control) = bpf::load(&options, |control| {
-        trusted.values().try_for_each(|(file, what)| control.trust(*file, *what))
-    })
-    .map_err(|e| start::explain(&e))?;
+    let nobody = pipeline.unwanted();
+    let Kernel { mut loaded, rings, mut control, accounts, unwanted } =
+        bpf::load(&options, |control, unwanted| {
+            unwanted.set(nobody)?;
+            trusted.values().try_for_each(|(file, what)| control.trust(*file, *what))
+        })
+        .map_err(|e| start::explain(&e))?;
     selftest(&mut loaded, &host)?;
     return_memory();
 
     let (mailbox, inbox) = Mailbox::new().map_err(no_resources)?;
     let (ask, questions) = sync_channel(QUESTIONS);
-    let hot = spawn("hot", move || hot::run(rings, pipeline, &inbox, &ask))?;
+    let hot = spawn("hot", move || hot::run(Source { rings, unwanted }, pipeline, &inbox, &ask))?;
     let resolver = Resolver::new(HostPaths::default());
     let found = resolver.scan();
     let running = found.len();
@@ -93,7 +104,16 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let outcome = ready::prove(&loaded, &mut control, host.layout.mount(), &mailbox, running);
     let keys = trusted.keys().copied().collect();
     let log = loaded.kernel_log();
-    let edge = Edge { control, resolver, runtimes: args.runtimes.clone(), trusted: keys, log };
+    let accounts = Arc::new(Mutex::new(accounts));
+    let edge = Edge {
+        control,
+        accounts: Arc::clone(&accounts),
+        written: args.accounts.map(Duration::from_secs),
+        resolver,
+        runtimes: args.runtimes.clone(),
+        trusted: keys,
+        log,
+    };
     let answers = mailbox.clone();
     let edge = spawn("edge", move || edge.run(&questions, &answers))?;
 
@@ -103,6 +123,10 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     };
     // Detach first: nothing that happens from here on is seen.
     drop(loaded);
+    let last = accounts.lock().unwrap_or_else(PoisonError::into_inner).last_look(boot_now());
+    if let Ok(last) = last {
+        mailbox.send(Wake::Looked(Box::new(last)));
+    }
     mailbox.send(Wake::Stop(reason));
     let joined = hot.join().and(edge.join());
     let written = sinks.finish();

@@ -89,6 +89,7 @@ impl Host {
             host_root_dev: root.dev,
             host_root_ino: root.ino,
             root_cgroup: key,
+            ..Config::default()
         };
         Ok(Self { layout, config, facts, boot_to_epoch_ns: boot_to_epoch() })
     }

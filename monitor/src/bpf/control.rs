@@ -1,20 +1,21 @@
 //! What the user side tells the kernel side while it runs: whom to trust, which cgroup is whose.
 
 use aya::Ebpf;
-use aya::maps::{HashMap, MapData, PerCpuArray};
-use monitor_common::counters::Counter;
+use aya::maps::{Array, HashMap, MapData};
+use monitor_common::event::EventKind;
 use monitor_common::policy::{CgroupEntry, ContainerEntry, FileId, TaskEntry};
 
 macro_rules! pod {
     ($($name:ident($inner:ty)),+) => {$(
         #[derive(Clone, Copy)]
         #[repr(transparent)]
-        struct $name($inner);
+        pub(super) struct $name($inner);
         #[expect(unsafe_code, reason = "marks a plain struct as plain for aya")]
         // SAFETY: the type inside is `repr(C)`, has no padding and no invalid bit pattern.
         unsafe impl aya::Pod for $name {}
     )+};
 }
+pub(super) use pod;
 pod!(FileIdPod(FileId), CgroupPod(CgroupEntry), ContainerPod(ContainerEntry), TaskPod(TaskEntry));
 
 /// `BPF_NOEXIST`: what the kernel side wrote first is newer than what a scan found.
@@ -26,9 +27,9 @@ pub struct Control {
     cgroups: HashMap<MapData, u64, CgroupPod>,
     containers: HashMap<MapData, u64, ContainerPod>,
     tasks: HashMap<MapData, u32, TaskPod>,
-    counters: PerCpuArray<MapData, u64>,
 }
 
+/// Takes a map out of the loaded object.
 pub(super) fn take<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
     bpf: &mut Ebpf,
     name: &str,
@@ -44,7 +45,6 @@ impl Control {
             cgroups: take(bpf, "CGROUPS")?,
             containers: take(bpf, "CONTAINERS")?,
             tasks: take(bpf, "TASKS")?,
-            counters: take(bpf, "COUNTERS")?,
         })
     }
 
@@ -88,19 +88,36 @@ impl Control {
         // Gone already: the kernel side removes tasks at their exit.
         let _ = self.tasks.remove(&tid);
     }
+}
 
-    /// The counters, summed over the CPUs, in the order of [`Counter::ALL`].
+/// The kinds of events that nobody wants: the kernel side does not write them.
+pub struct Unwanted {
+    map: Array<MapData, u32>,
+    now: u64,
+}
+
+const _: () = assert!(EventKind::COUNT <= 64);
+
+impl Unwanted {
+    pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, String> {
+        Ok(Self { map: take(bpf, "UNWANTED")?, now: 0 })
+    }
+
+    /// Sets them: a bit for each kind, by [`EventKind::index`]. Costs nothing if they are as they were.
     ///
     /// # Errors
-    /// The kernel refused the read.
-    pub fn counters(&self) -> Result<[u64; Counter::COUNT as usize], String> {
-        let mut sums = [0; Counter::COUNT as usize];
-        for (counter, sum) in Counter::ALL.iter().zip(&mut sums) {
-            let values =
-                self.counters.get(&(*counter as u32), 0).map_err(|e| format!("map COUNTERS: {e}"))?;
-            *sum = values.iter().sum();
+    /// The kernel refused; it is tried again at the next call.
+    pub fn set(&mut self, kinds: u64) -> Result<(), String> {
+        let changed = self.now ^ kinds;
+        if changed == 0 {
+            return Ok(());
         }
-        Ok(sums)
+        for index in (0..EventKind::COUNT as u32).filter(|index| changed >> index & 1 != 0) {
+            let value = (kinds >> index & 1) as u32;
+            self.map.set(index, value, 0).map_err(|e| format!("map UNWANTED: {e}"))?;
+            self.now = self.now & !(1 << index) | u64::from(value) << index;
+        }
+        Ok(())
     }
 }
 

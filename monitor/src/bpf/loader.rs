@@ -1,6 +1,5 @@
 //! Loads the object, finds for each sensor the best rung that works, attaches.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -11,10 +10,11 @@ use monitor_common::call::Call;
 use monitor_common::offsets::FIELD_COUNT;
 use monitor_common::policy::{Config, SelfTest};
 
+use super::accounts::Accounts;
 use super::btf::{Btf, BtfError};
 use super::calls::Calls;
 use super::cgroup;
-use super::control::Control;
+use super::control::{Control, Unwanted};
 use super::log::KernelLog;
 use super::offsets;
 use super::probes::{Attach, Level, Probe, Rung, SENSORS, Sensor};
@@ -74,6 +74,8 @@ pub struct LoaderOptions<'a> {
     pub max_rung: MaxRung,
     /// Where cgroup v2 is mounted, if it is.
     pub cgroup_root: Option<&'a Path>,
+    /// Maps that are to hold another number of entries than usual.
+    pub map_limits: &'a [(String, u32)],
 }
 
 /// What became of a sensor.
@@ -89,21 +91,6 @@ pub struct SensorState {
     pub refused: Vec<String>,
 }
 
-/// Run time of one program, from the kernel's own statistics.
-#[derive(Clone, Debug)]
-pub struct ProgramStats {
-    /// Name of the program.
-    pub name: String,
-    /// Runs.
-    pub runs: u64,
-    /// Nanoseconds in all.
-    pub nanoseconds: u64,
-    /// Runs skipped because the program was already running on that CPU.
-    pub recursion_misses: u64,
-    /// Instructions that the verifier looked at.
-    pub verified: u32,
-}
-
 /// The running kernel side. Dropping it detaches everything.
 pub struct Loaded {
     bpf: Ebpf,
@@ -115,14 +102,28 @@ pub struct Loaded {
     pub missing_fields: Vec<String>,
 }
 
+/// Everything that was loaded, by who uses it.
+pub struct Kernel {
+    /// The programs.
+    pub loaded: Loaded,
+    /// Where records come from.
+    pub rings: Rings,
+    /// The maps that both sides write.
+    pub control: Control,
+    /// The kernel side's accounts.
+    pub accounts: Accounts,
+    /// What the kernel side leaves out.
+    pub unwanted: Unwanted,
+}
+
 /// Loads and attaches every sensor. `prepare` fills the maps before the first program runs.
 ///
 /// # Errors
 /// [`LoadError`]; a sensor that is not required and has no rung is no error but a blind [`SensorState`].
 pub fn load(
     options: &LoaderOptions<'_>,
-    prepare: impl FnOnce(&mut Control) -> Result<(), String>,
-) -> Result<(Loaded, Rings, Control), LoadError> {
+    prepare: impl FnOnce(&mut Control, &mut Unwanted) -> Result<(), String>,
+) -> Result<Kernel, LoadError> {
     if options.object.is_empty() {
         return Err(LoadError::NoObject);
     }
@@ -135,10 +136,12 @@ pub fn load(
     let kernel = AyaBtf::parse(&raw, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
     let mut bpf = create(options, &table.table)?;
+    let mut accounts = Accounts::take(&mut bpf).map_err(LoadError::Object)?;
     let rings = Rings::take(&mut bpf).map_err(LoadError::Object)?;
     let mut control = Control::take(&mut bpf).map_err(LoadError::Object)?;
     let mut calls = Calls::take(&mut bpf).map_err(LoadError::Object)?;
-    prepare(&mut control).map_err(LoadError::Object)?;
+    let mut unwanted = Unwanted::take(&mut bpf).map_err(LoadError::Object)?;
+    prepare(&mut control, &mut unwanted).map_err(LoadError::Object)?;
     let mut sensors = Vec::with_capacity(SENSORS.len());
     let mut attacher = Attacher {
         bpf: &mut bpf,
@@ -161,7 +164,9 @@ pub fn load(
         }
         sensors.push(state);
     }
-    Ok((Loaded { bpf, _calls: calls, sensors, missing_fields: table.missing_optional }, rings, control))
+    accounts.watch(&bpf);
+    let loaded = Loaded { bpf, _calls: calls, sensors, missing_fields: table.missing_optional };
+    Ok(Kernel { loaded, rings, control, accounts, unwanted })
 }
 
 fn create(options: &LoaderOptions<'_>, table: &[u16; FIELD_COUNT]) -> Result<Ebpf, LoadError> {
@@ -173,6 +178,9 @@ fn create(options: &LoaderOptions<'_>, table: &[u16; FIELD_COUNT]) -> Result<Ebp
         .override_global("CONFIG", &config, true)
         .override_global("OFFSETS", &table[..], true)
         .map_max_entries("BULK", cpus);
+    for (map, limit) in options.map_limits {
+        loader.map_max_entries(map, *limit);
+    }
     loader.load(options.object).map_err(|error| {
         let text = chain(&error);
         if text.contains("Operation not permitted") {
@@ -368,24 +376,5 @@ impl Loaded {
     /// The kernel side's log lines, if the object was built with them.
     pub fn kernel_log(&mut self) -> Option<KernelLog> {
         KernelLog::take(&mut self.bpf)
-    }
-
-    /// Statistics of every loaded program, by name; run counts need `kernel.bpf_stats_enabled`.
-    pub fn stats(&self) -> Vec<ProgramStats> {
-        let mut out = BTreeMap::new();
-        for (name, program) in self.bpf.programs() {
-            let Ok(info) = program.info() else { continue };
-            out.insert(
-                name.to_owned(),
-                ProgramStats {
-                    name: name.to_owned(),
-                    runs: info.run_count(),
-                    nanoseconds: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
-                    recursion_misses: 0,
-                    verified: info.verified_instruction_count().unwrap_or(0),
-                },
-            );
-        }
-        out.into_values().collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that touches BPF: type information, the probe table, loading, the rings, the maps. The only
 //! module that knows aya.
 
+mod accounts;
 pub mod btf;
 mod calls;
 mod cgroup;
@@ -12,8 +13,9 @@ pub mod probes;
 mod rings;
 mod selftest;
 
-pub use control::Control;
-pub use loader::{LoadError, Loaded, LoaderOptions, MaxRung, ProgramStats, SensorState, load};
+pub use accounts::Accounts;
+pub use control::{Control, Unwanted};
+pub use loader::{Kernel, LoadError, Loaded, LoaderOptions, MaxRung, SensorState, load};
 pub use log::KernelLog;
 pub use rings::Rings;
 pub use selftest::{SelfTestError, Truth, verify};

@@ -78,6 +78,14 @@ pub struct Sensor {
     pub canaries: &'static [&'static str],
 }
 
+/// The sensor that writes events of this kind; `None` for those that any of them may write.
+pub fn sensor_of(event: &str) -> Option<&'static str> {
+    let of = |canary: &str| {
+        canary.strip_prefix(event).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    SENSORS.iter().find(|sensor| sensor.canaries.iter().any(|canary| of(canary))).map(|sensor| sensor.name)
+}
+
 const fn tp(program: &'static str, tracepoint: &'static str) -> Probe {
     Probe { program, attach: Attach::TpBtf(tracepoint), optional: false }
 }

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use monitor_common::counters::Counter;
+use monitor_common::policy::BudgetLimit;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::detect::Severity;
@@ -106,6 +109,18 @@ pub struct RunArgs {
     /// A rule to leave out, as `bulkhead rules list` names it; may be repeated
     #[arg(long = "disable-rule", value_name = "ID")]
     pub disabled_rules: Vec<String>,
+    /// Records that a container may send of each kind: a second, and at once; 0 for no limit
+    #[arg(long, value_name = "RATE[,BURST]", default_value = "20000,40000", value_parser = budget)]
+    pub budget: Budget,
+    /// The same for kinds that rules judge, which have a ring of their own
+    #[arg(long, value_name = "RATE[,BURST]", default_value = "2000,4000", value_parser = budget)]
+    pub critical_budget: Budget,
+    /// Write the accounts every so many seconds; they are always written at the end
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub accounts: Option<u64>,
+    /// Entries that a kernel map holds, as a loss record names it; may be repeated
+    #[arg(long = "map-limit", value_name = "MAP=ENTRIES", value_parser = map_limit)]
+    pub map_limits: Vec<(String, u32)>,
     /// Name of this machine in every record [default: its host name]
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
@@ -210,6 +225,47 @@ pub enum RulesVerb {
         #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
         format: OutputFormat,
     },
+}
+
+/// What a container may send of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Records a second.
+    pub rate: u64,
+    /// Records at once.
+    pub burst: u64,
+}
+
+impl Budget {
+    /// As the kernel side takes it.
+    pub fn limit(self) -> BudgetLimit {
+        BudgetLimit::new(self.rate, self.burst)
+    }
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    let number = |text: &str| text.trim().parse::<u64>().map_err(|e| format!("`{text}`: {e}"));
+    let (rate, burst) = match text.split_once(',') {
+        Some((rate, burst)) => (number(rate)?, number(burst)?),
+        None => (number(text)?, number(text)?.saturating_mul(2)),
+    };
+    if rate > 0 && burst == 0 {
+        Err("a burst of 0 lets nothing pass".into())
+    } else {
+        Ok(Budget { rate, burst })
+    }
+}
+
+fn map_limit(text: &str) -> Result<(String, u32), String> {
+    let known = || Counter::ALL.iter().map(|c| c.map()).collect::<Vec<_>>().join(", ");
+    let (map, limit) = text.split_once('=').ok_or("give it as MAP=ENTRIES")?;
+    if !Counter::ALL.iter().any(|c| c.map() == map) {
+        return Err(format!("no map `{map}`; known are: {}", known()));
+    }
+    match limit.parse() {
+        Ok(limit) if limit > 0 => Ok((map.to_owned(), limit)),
+        _ => Err(format!("`{limit}` is no number of entries")),
+    }
 }
 
 fn severity(text: &str) -> Result<Severity, String> {

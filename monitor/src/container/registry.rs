@@ -34,6 +34,18 @@ struct Entry {
     container: Container,
     request: ResolveRequest,
     gone: bool,
+    tally: Tally,
+}
+
+/// What became of a container's records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Records that came out of the rings.
+    pub received: u64,
+    /// Records that found a ring full.
+    pub ring_full: u64,
+    /// Records beyond its budget.
+    pub over_budget: u64,
 }
 
 /// Containers by key.
@@ -101,6 +113,26 @@ impl Registry {
             self.entries.values().filter(|entry| !entry.gone).map(|entry| &entry.container).collect();
         list.sort_unstable_by_key(|container| container.key);
         list.into_iter()
+    }
+
+    /// Counts records that came from a container.
+    pub fn add_received(&mut self, key: ContainerKey, count: u64) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.tally.received += count;
+        }
+    }
+
+    /// Counts records of a container that were lost: over its budget, or for want of room.
+    pub fn add_lost(&mut self, key: ContainerKey, count: u64, over_budget: bool) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            let tally = &mut entry.tally;
+            *(if over_budget { &mut tally.over_budget } else { &mut tally.ring_full }) += count;
+        }
+    }
+
+    /// Each container with what became of its records, gone ones included.
+    pub fn accounts(&self) -> impl Iterator<Item = (&Container, Tally)> {
+        self.entries.values().map(|entry| (&entry.container, entry.tally))
     }
 
     /// What the edge needs to find out who the container is.
@@ -265,7 +297,7 @@ impl Registry {
             declared: None,
             baseline: None,
         };
-        self.entries.insert(request.key, Entry { container, request, gone: false });
+        self.entries.insert(request.key, Entry { container, request, gone: false, tally: Tally::default() });
         true
     }
 

@@ -60,6 +60,15 @@ impl Detector {
         }
     }
 
+    /// True if a rule may judge records of this kind, or learn from them. The kernel side need not write the
+    /// others unless somebody else wants them.
+    pub const fn judges(kind: EventKind) -> bool {
+        !matches!(
+            kind,
+            EventKind::Fork | EventKind::Exit | EventKind::Bind | EventKind::Listen | EventKind::Memfd
+        )
+    }
+
     /// Judges one record. `container` and `process` are those of the record's header; findings are added to
     /// `out`, which the caller clears. Nothing is allocated if there are none.
     pub fn on_event(
@@ -70,12 +79,7 @@ impl Detector {
         procs: &dyn Lineage,
         out: &mut Vec<Emitted>,
     ) {
-        if ev.header.has(flags::CANARY)
-            || matches!(
-                ev.kind,
-                EventKind::Fork | EventKind::Exit | EventKind::Bind | EventKind::Listen | EventKind::Memfd
-            )
-        {
+        if ev.header.has(flags::CANARY) || !Self::judges(ev.kind) {
             return;
         }
         let Some(payload) = ev.payload() else { return };

@@ -3,7 +3,11 @@
 //! Knows no container, no rule, no file and no clock: the caller says what time it is.
 
 mod account;
+mod look;
 mod order;
+mod received;
 
-pub use account::{Account, Counters, Lost};
+pub use account::{Account, Lost, Row, Unnamed};
+pub use look::{Look, Named};
 pub use order::Order;
+pub use received::Received;

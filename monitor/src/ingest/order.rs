@@ -5,6 +5,8 @@
 
 use monitor_common::event::{HEADER_LEN, Header};
 
+use super::received::Received;
+
 /// Records waiting for their turn, in one buffer that is used again.
 #[derive(Debug, Default)]
 pub struct Order {
@@ -12,6 +14,7 @@ pub struct Order {
     waiting: Vec<Waiting>,
     /// Records shorter than a header.
     short: u64,
+    received: Received,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,7 @@ impl Order {
             self.short += 1;
             return;
         };
+        self.received.add(&header);
         // The slot is larger than the record; the decoder checks the length again.
         let len = usize::from(header.len).clamp(HEADER_LEN, record.len());
         self.waiting.push(Waiting { time: header.time, at: self.bytes.len(), len });
@@ -70,6 +74,11 @@ impl Order {
             end += w.len;
         }
         self.bytes.truncate(end);
+    }
+
+    /// The account of what was taken in.
+    pub fn received(&mut self) -> &mut Received {
+        &mut self.received
     }
 
     /// True if records wait for their turn.

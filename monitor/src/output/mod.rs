@@ -3,6 +3,7 @@
 //! [`record`] is the wire view, [`format`] turns it into lines, [`Emitter`] gives each line to the outboxes
 //! that want it, and [`transport`] carries bytes only. The hot thread reaches as far as [`Outbox`].
 
+mod accounts;
 pub mod describe;
 mod emitter;
 pub mod errno;
@@ -18,6 +19,7 @@ pub mod summary;
 mod time;
 pub mod transport;
 
+pub use accounts::{Accounts, ContainerCounts, Counts};
 pub use emitter::{Demand, Emitter, Lane, LaneFormat, Sequence, loss_line};
 pub use kinds::{Class, Kinds};
 pub use queue::{Batch, Inbox, Limits, Mark, Outbox, Shed, queue};
@@ -27,8 +29,12 @@ pub use time::{Clock, Utc};
 use monitor_common::event::flags;
 
 /// Names of the header flags that are part of the output.
-pub const FLAG_NAMES: &[(u16, &str)] =
-    &[(flags::RUNTIME, "runtime"), (flags::COMPAT, "compat"), (flags::SCANNED, "scanned")];
+pub const FLAG_NAMES: &[(u16, &str)] = &[
+    (flags::RUNTIME, "runtime"),
+    (flags::COMPAT, "compat"),
+    (flags::SCANNED, "scanned"),
+    (flags::STALE, "stale"),
+];
 
 #[cfg(test)]
 pub(crate) mod testing;

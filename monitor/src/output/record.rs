@@ -4,6 +4,7 @@
 
 use monitor_common::event::{EventKind, EventRef};
 
+use super::accounts::Accounts;
 use super::kinds::Class;
 use super::queue::Shed;
 use crate::container::Container;
@@ -128,12 +129,20 @@ pub struct Loss<'a> {
     pub count: u64,
     /// Of which sensor, if it is known.
     pub sensor: Option<&'a str>,
+    /// Of which kind of event, if it is known.
+    pub event: Option<EventKind>,
     /// Of which ring, if it was one.
     pub ring: Option<&'a str>,
     /// On the way to which sink, if it was one.
     pub sink: Option<&'a str>,
     /// Of which CPU, if it is known.
     pub cpu: Option<u16>,
+    /// The kernel map that was full, and how many entries it holds.
+    pub map: Option<(&'a str, u32)>,
+    /// The program that the kernel did not run.
+    pub program: Option<&'a str>,
+    /// When the first and the last was lost, nanoseconds since boot, if it is known.
+    pub between: Option<(u64, u64)>,
     /// Where.
     pub place: Place<'a>,
     /// How many of each type of record, if it is known.
@@ -144,9 +153,13 @@ pub struct Loss<'a> {
 pub mod loss_reason {
     /// A kernel ring was full.
     pub const RING_FULL: &str = "ring_full";
-    /// Numbers are missing in a CPU's sequence.
+    /// Numbers are missing in a CPU's sequence, and no other account explains it.
     pub const SEQUENCE_GAP: &str = "sequence_gap";
-    /// A container was over its budget.
+    /// The accounts of one kind on one CPU do not balance.
+    pub const UNACCOUNTED: &str = "unaccounted";
+    /// The kernel did not run a program, because it was running on that CPU already.
+    pub const SKIPPED_RUN: &str = "skipped_run";
+    /// A container was over its budget: its records of one kind were counted and not sent.
     pub const OVER_BUDGET: &str = "over_budget";
     /// A kernel map was full.
     pub const MAP_FULL: &str = "map_full";
@@ -157,8 +170,17 @@ pub mod loss_reason {
     /// This reader of the socket did not keep up.
     pub const SLOW_READER: &str = "slow_reader";
     /// Every reason.
-    pub const ALL: &[&str] =
-        &[RING_FULL, SEQUENCE_GAP, OVER_BUDGET, MAP_FULL, UNDECODABLE, SINK_FULL, SLOW_READER];
+    pub const ALL: &[&str] = &[
+        RING_FULL,
+        SEQUENCE_GAP,
+        UNACCOUNTED,
+        SKIPPED_RUN,
+        OVER_BUDGET,
+        MAP_FULL,
+        UNDECODABLE,
+        SINK_FULL,
+        SLOW_READER,
+    ];
 }
 
 /// What one sensor sees.
@@ -198,6 +220,8 @@ pub enum Status<'a> {
         /// Containers that were running already.
         containers: u32,
     },
+    /// What became of every record.
+    Accounts(Accounts<'a>),
     /// It ends.
     Stopping {
         /// Why.
@@ -213,7 +237,7 @@ pub enum Status<'a> {
 
 impl Status<'_> {
     /// The names of the statuses, in the order in which they come.
-    pub const NAMES: &'static [&'static str] = &["starting", "coverage", "ready", "stopping"];
+    pub const NAMES: &'static [&'static str] = &["starting", "coverage", "ready", "accounts", "stopping"];
 
     /// Its place in [`Self::NAMES`].
     pub const fn slot(&self) -> u8 {
@@ -221,7 +245,8 @@ impl Status<'_> {
             Self::Starting { .. } => 0,
             Self::Coverage { .. } => 1,
             Self::Ready { .. } => 2,
-            Self::Stopping { .. } => 3,
+            Self::Accounts(_) => 3,
+            Self::Stopping { .. } => 4,
         }
     }
 

@@ -7,10 +7,27 @@ use monitor_common::event::EventKind;
 use monitor_common::event::field::{Field, FieldType, TailField, TailType, Width};
 use serde_json::{Map, Value, json};
 
+use super::accounts::Counts;
 use super::kinds::Class;
 use super::record::{Change, Status, loss_reason};
 use crate::container::Engine;
 use crate::detect::{Outcome, Severity};
+
+/// Keys of a loss that are there where they are known.
+const LOSS_OPTIONAL: &[&str] = &[
+    "sensor",
+    "event",
+    "ring",
+    "sink",
+    "map",
+    "limit",
+    "program",
+    "cpu",
+    "first",
+    "last",
+    "container",
+    "by_type",
+];
 
 /// The schema of one type of record.
 pub fn schema(class: Class) -> Value {
@@ -24,7 +41,7 @@ pub fn schema(class: Class) -> Value {
         Class::Event => (event_properties(), &[]),
         Class::Finding => (finding_properties(), &[]),
         Class::Container => (container_properties(), &["cgroup_path_truncated", "bundle_truncated"]),
-        Class::Loss => (loss_properties(), &["sensor", "ring", "sink", "cpu", "container", "by_type"]),
+        Class::Loss => (loss_properties(), LOSS_OPTIONAL),
         Class::Status => (Vec::new(), &[]),
     };
     properties.extend(object(own));
@@ -125,9 +142,7 @@ fn definitions(class: Class) -> Value {
         "time",
         json!({"type": "string", "description": "RFC 3339, UTC, nanoseconds", "format": "date-time"}),
     )]);
-    if matches!(class, Class::Event | Class::Finding | Class::Container | Class::Loss) {
-        defs.insert("container".to_owned(), container());
-    }
+    defs.insert("container".to_owned(), container());
     if matches!(class, Class::Event | Class::Finding) {
         defs.insert("process".to_owned(), process());
         for kind in EventKind::ALL {
@@ -206,7 +221,13 @@ fn loss_properties() -> Vec<(&'static str, Value)> {
         ("sensor", text()),
         ("ring", text()),
         ("sink", text()),
+        ("event", names(EventKind::ALL.iter().map(|k| k.name()))),
+        ("map", text()),
+        ("limit", unsigned()),
+        ("program", text()),
         ("cpu", unsigned()),
+        ("first", reference("time")),
+        ("last", reference("time")),
         ("container", reference("container")),
         ("by_type", closed(Class::ALL.iter().map(|c| (c.name(), unsigned())))),
     ]
@@ -223,6 +244,7 @@ fn status_cases(common: &Map<String, Value>) -> Vec<Value> {
         "starting" => vec![("version", text()), ("kernel", text())],
         "coverage" => vec![("sensors", json!({"type": "array", "items": sensor}))],
         "ready" => ["attached", "sensors", "containers"].map(|n| (n, unsigned())).to_vec(),
+        "accounts" => accounts(),
         _ => {
             let counts = ["received", "findings", "lost"].map(|n| (n, unsigned()));
             counts.into_iter().chain([("reason", text())]).collect()
@@ -239,6 +261,23 @@ fn status_cases(common: &Map<String, Value>) -> Vec<Value> {
         case
     };
     Status::NAMES.iter().map(case).collect()
+}
+
+fn accounts() -> Vec<(&'static str, Value)> {
+    let counts = || Counts::NAMES.map(|name| (name, unsigned())).into_iter();
+    let list = |entry: Value| json!({"type": "array", "items": entry});
+    let event = names(EventKind::ALL.iter().map(|k| k.name()));
+    let container = ["received", "ring_full", "over_budget"].map(|name| (name, unsigned())).into_iter();
+    let own = [
+        ("skipped_runs", unsigned()),
+        ("unaccounted", unsigned()),
+        ("balanced", json!({"type": "boolean"})),
+        ("events", list(closed(counts().chain([("event", event)])))),
+        ("cpus", list(closed(counts().chain([("cpu", unsigned())])))),
+        ("containers", list(closed(container.chain([("container", reference("container"))])))),
+        ("containers_left_out", unsigned()),
+    ];
+    counts().chain(own).collect()
 }
 
 fn container() -> Value {

@@ -38,9 +38,23 @@ pub fn program(out: &mut String, exe: &[u8]) {
     escape::terminal_bytes(out, name);
 }
 
-/// `12 records lost: ring_full, ring bulk`.
-pub fn loss(out: &mut String, count: u64, reason: &str, origin: &[(&str, Option<&str>)]) {
-    let noun = if count == 1 { "record" } else { "records" };
+/// `12 records lost: ring_full, ring bulk, cpu 1`; entries of a map that is full with its limit.
+pub fn loss(
+    out: &mut String,
+    count: u64,
+    reason: &str,
+    origin: &[(&str, Option<&str>)],
+    limit: Option<u64>,
+    cpu: Option<u64>,
+) {
+    let noun = match (reason, count) {
+        ("map_full", 1) => "entry",
+        ("map_full", _) => "entries",
+        ("skipped_run", 1) => "run",
+        ("skipped_run", _) => "runs",
+        (_, 1) => "record",
+        _ => "records",
+    };
     let _ = write!(out, "{count} {noun} lost: ");
     escape::terminal(out, reason);
     for (name, value) in origin {
@@ -49,6 +63,21 @@ pub fn loss(out: &mut String, count: u64, reason: &str, origin: &[(&str, Option<
             escape::terminal(out, value);
         }
     }
+    if let Some(cpu) = cpu {
+        let _ = write!(out, ", cpu {cpu}");
+    }
+    if let Some(limit) = limit {
+        let _ = write!(out, ", which holds {limit}: raise it with --map-limit");
+    }
+}
+
+/// `: 12 attempted, 12 submitted …, balanced`; the numbers are those of `Counts::NAMES`.
+pub fn accounts(out: &mut String, numbers: &[u64; 6], balanced: bool) {
+    out.push(':');
+    for (name, number) in super::accounts::Counts::NAMES.iter().zip(numbers) {
+        let _ = write!(out, " {number} {name},");
+    }
+    out.push_str(if balanced { " balanced" } else { " not balanced" });
 }
 
 /// `: 14 sensors, not attached: ptrace`.

@@ -7,7 +7,7 @@ mod tests;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use monitor_common::event::{Cred, EventRef, Exec, Fork, Header, Payload, State, flags};
+use monitor_common::event::{Cred, EventKind, EventRef, Exec, Fork, Header, Payload, State, flags};
 
 use super::order::{Links, Order};
 use super::program::Programs;
@@ -134,9 +134,21 @@ impl ProcessTable {
         self.shrink(slot);
     }
 
+    /// True if records of this kind change the table by more than what every header says.
+    pub const fn follows(kind: EventKind) -> bool {
+        use EventKind::{Cred, Exec, Exit, Fork, State};
+        matches!(kind, Exec | Fork | Exit | State | Cred)
+    }
+
     /// Follows a record.
     pub fn apply(&mut self, ev: &EventRef<'_>) {
         let header = &ev.header;
+        if header.has(flags::STALE)
+            && let Some(slot) = self.find(key_of(header))
+        {
+            // It runs a program whose exec was not reported: nothing is better than the one before.
+            self.programs.release(std::mem::take(&mut self.slots[slot as usize].process.program));
+        }
         match ev.payload() {
             Some(Payload::Exec(exec)) => self.exec(ev, &exec),
             Some(Payload::Fork(fork)) => self.fork(header, &fork),

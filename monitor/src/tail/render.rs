@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::filter::severity;
 use crate::output::describe::{Source, describe};
 use crate::output::line::{Composer, Line, Style, Tone};
-use crate::output::{escape, summary};
+use crate::output::{Counts, escape, summary};
 
 /// Renders records in one style.
 #[derive(Clone, Debug)]
@@ -144,11 +144,10 @@ fn loss(line: &mut Line, record: &Value) {
     line.tone = Tone::Loss;
     line.tag.push_str("LOSS");
     place(&mut line.place, record);
-    let origin = ["sensor", "ring", "sink"].map(|key| (key, record[key].as_str()));
-    summary::loss(&mut line.text, record["count"].as_u64().unwrap_or(0), text(&record["reason"]), &origin);
-    if let Some(cpu) = record["cpu"].as_u64() {
-        let _ = write!(line.text, ", cpu {cpu}");
-    }
+    let origin = ["sensor", "event", "ring", "sink", "program", "map"].map(|key| (key, record[key].as_str()));
+    let number = |key: &str| record[key].as_u64();
+    let (count, reason) = (number("count").unwrap_or(0), text(&record["reason"]));
+    summary::loss(&mut line.text, count, reason, &origin, number("limit"), number("cpu"));
 }
 
 fn status(line: &mut Line, record: &Value) {
@@ -163,6 +162,10 @@ fn status(line: &mut Line, record: &Value) {
             show(out, &record["version"], "");
             out.push_str(" on ");
             show(out, &record["kernel"], "");
+        }
+        "accounts" => {
+            let numbers = Counts::NAMES.map(number);
+            summary::accounts(out, &numbers, record["balanced"].as_bool().unwrap_or(false));
         }
         "coverage" => {
             let sensors: Vec<&Value> = record["sensors"].as_array().into_iter().flatten().collect();

@@ -112,30 +112,37 @@ pub(crate) fn map_bytes(pid: u32) -> anyhow::Result<f64> {
     Ok(ours.filter_map(|map| map["bytes_memlock"].as_f64()).sum())
 }
 
-/// The kernel side's counters, summed over the CPUs, by index (`monitor-common`'s `Counter`).
+/// The kernel side's accounts, summed over CPUs and kinds, in the order of `monitor-common`'s `KindAccount`.
 pub(crate) fn counters(pid: u32) -> anyhow::Result<Vec<f64>> {
     let ids = process::bpf_ids(pid, "map_id")?;
     let shown = bpftool(&["map", "show"])?;
     let maps = shown.as_array().map(Vec::as_slice).unwrap_or_default();
     let is_ours = |map: &&Value| map["id"].as_u64().is_some_and(|id| ids.contains(&id));
-    let map = maps.iter().filter(is_ours).find(|map| map["name"] == "COUNTERS");
-    let id = map.and_then(|map| map["id"].as_u64()).context("the daemon has no map COUNTERS")?;
+    let map = maps.iter().filter(is_ours).find(|map| map["name"] == "ACCOUNTS");
+    let id = map.and_then(|map| map["id"].as_u64()).context("the daemon has no map ACCOUNTS")?;
     Ok(sums(&bpftool(&["map", "dump", "id", &id.to_string()])?))
 }
 
-/// The sum over the CPUs of each element of a per-CPU array of `u64`, as bpftool dumps it: bytes in hexadecimal.
+/// `u64`s of a `CpuAccount` before its kinds, and of a `KindAccount`.
+const HEAD: usize = 2;
+const KIND: usize = 5;
+
+/// The sums over CPUs and kinds in a dump of `ACCOUNTS`, as bpftool gives it: bytes in hexadecimal.
 fn sums(dump: &Value) -> Vec<f64> {
     let byte = |value: &Value| {
         let digits = value.as_str()?.strip_prefix("0x")?;
         u8::from_str_radix(digits, 16).ok()
     };
-    let number = |value: &Value| {
-        let bytes: Option<Vec<u8>> = value["value"].as_array()?.iter().map(byte).collect();
-        Some(u64::from_ne_bytes(bytes?.try_into().ok()?) as f64)
-    };
+    let mut sums = vec![0.0; KIND];
     let elements = dump.as_array().map(Vec::as_slice).unwrap_or_default();
-    let cpus = |element: &Value| element["values"].as_array().cloned().unwrap_or_default();
-    elements.iter().map(|element| cpus(element).iter().filter_map(number).sum()).collect()
+    for cpu in elements.iter().flat_map(|element| element["values"].as_array().into_iter().flatten()) {
+        let bytes: Vec<u8> = cpu["value"].as_array().into_iter().flatten().filter_map(byte).collect();
+        let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word) as f64);
+        for (at, word) in words.skip(HEAD).enumerate() {
+            sums[at % KIND] += word;
+        }
+    }
+    sums
 }
 
 #[cfg(test)]
@@ -159,10 +166,13 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn counters_of_all_cpus() {
-        let value =
-            |low: &str| json!({ "value": [low, "0x01", "0x00", "0x00", "0x00", "0x00", "0x00", "0x00"] });
-        let dump = json!([{ "key": ["0x00"], "values": [value("0x01"), value("0x02")] }]);
-        assert_eq!(sums(&dump), [515.0]);
+    fn accounts_of_all_cpus_and_kinds() {
+        let cpu = |low: &str| {
+            let word = [low, "0x01", "0x00", "0x00", "0x00", "0x00", "0x00", "0x00"];
+            let words: Vec<&str> = (0..HEAD + 2 * KIND).flat_map(|_| word).collect();
+            json!({ "value": words })
+        };
+        let dump = json!([{ "key": ["0x00"], "values": [cpu("0x01"), cpu("0x02")] }]);
+        assert_eq!(sums(&dump), [1030.0; KIND]);
     }
 }

@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_millis(100);
 /// CPU time in [`SETTLE`] that is idleness, in nanoseconds.
 const QUIET: f64 = 2e6;
-/// Indices of `monitor-common`'s `Counter`.
+/// Places in `monitor-common`'s `KindAccount`.
 const ATTEMPTED: usize = 0;
 const SUBMITTED: usize = 1;
 

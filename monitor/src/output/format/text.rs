@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use monitor_common::event::EventKind;
+
 use super::Format;
 use crate::container::{Container, Status as ContainerStatus};
 use crate::output::describe::{describe, words};
@@ -119,11 +121,16 @@ fn loss_text(line: &mut Line, loss: &Loss<'_>) {
         Place::Host => line.place.push_str("host"),
         Place::Container(container) => place(&mut line.place, Some(container)),
     }
-    let origin = [("sensor", loss.sensor), ("ring", loss.ring), ("sink", loss.sink)];
-    summary::loss(&mut line.text, loss.count, loss.reason, &origin);
-    if let Some(cpu) = loss.cpu {
-        let _ = write!(line.text, ", cpu {cpu}");
-    }
+    let origin = [
+        ("sensor", loss.sensor),
+        ("event", loss.event.map(EventKind::name)),
+        ("ring", loss.ring),
+        ("sink", loss.sink),
+        ("program", loss.program),
+        ("map", loss.map.map(|(name, _)| name)),
+    ];
+    let limit = loss.map.map(|(_, limit)| u64::from(limit));
+    summary::loss(&mut line.text, loss.count, loss.reason, &origin, limit, loss.cpu.map(u64::from));
 }
 
 fn status_text(out: &mut String, status: &Status<'_>) {
@@ -141,6 +148,10 @@ fn status_text(out: &mut String, status: &Status<'_>) {
         }
         Status::Ready { attached, sensors, containers } => {
             write!(out, ": {attached} of {sensors} sensors, {containers} containers running")
+        }
+        Status::Accounts(accounts) => {
+            summary::accounts(out, &accounts.total.numbers(), accounts.balanced);
+            Ok(())
         }
         Status::Stopping { reason, received, findings, lost } => {
             out.push_str(": ");

@@ -12,7 +12,7 @@ use crate::output::queue::Shed;
 use crate::output::record::{
     Body, Change, Common, Loss, Place, Record, SensorCoverage, Subject, loss_reason,
 };
-use crate::output::{Class, Clock, record};
+use crate::output::{Accounts, Class, Clock, ContainerCounts, Counts, record};
 use crate::process::{Process, ProcessKey, Program};
 
 /// 2026-11-23T20:30:00Z minus 1000 s.
@@ -236,6 +236,20 @@ impl Fixture {
         };
         let blind = SensorCoverage { sensor: "ptrace", rung: None, unseen: &["all"], reason: Some("EPERM") };
         give(Body::Status(record::Status::Coverage { sensors: &[seen, blind] }));
+        give(Body::Loss(Loss { map: Some(("TASKS", 32_768)), reason: loss_reason::MAP_FULL, ..full }));
+        let (program, between, event) = (Some("exit_mount"), Some((1, 2)), Some(EventKind::Fork));
+        give(Body::Loss(Loss { program, between, event, reason: loss_reason::SKIPPED_RUN, ..full }));
+        let counts = Counts { attempted: 3, submitted: 2, received: 2, ring_full: 1, ..Counts::default() };
+        let container =
+            ContainerCounts { container: &self.container, received: 2, ring_full: 1, over_budget: 0 };
+        give(Body::Status(record::Status::Accounts(Accounts {
+            total: counts,
+            balanced: true,
+            events: &[(EventKind::Exec, counts)],
+            cpus: &[(1, counts)],
+            containers: &[container],
+            ..Accounts::default()
+        })));
         give(Body::Status(record::Status::Ready { attached: 1, sensors: 2, containers: 3 }));
         give(Body::Status(record::Status::Stopping { reason: "SIGINT", received: 9, findings: 1, lost: 0 }));
     }

@@ -239,3 +239,19 @@ fn strings_are_bounded() {
     assert!(table.evicted() > 0);
     check_whole(&table);
 }
+
+#[test]
+fn a_program_whose_exec_was_lost_is_not_the_one_before() {
+    let mut table = ProcessTable::default();
+    exec(&mut table, (10, 1), 9, &["sh", "bin"], &["sh"]);
+    let stale = Header { flags: flags::STALE, ..header(10, 1) };
+    let lost = record(EventKind::Exit, stale, &Exit::default(), &[]);
+    let fork_of_stale = Fork { child_pid: 11, child_started: SECOND, child_ppid: 10, ..Fork::default() };
+    table.apply(&event(&record(EventKind::Fork, stale, &fork_of_stale, &[])));
+    assert!(table.get(10).unwrap().program.exe.is_empty() && table.get(11).unwrap().program.exe.is_empty());
+    exec(&mut table, (10, 1), 9, &["id", "bin"], &["id"]);
+    assert_eq!(table.get(10).unwrap().program.exe, b"/bin/id");
+    table.apply(&event(&lost));
+    assert!(table.get(10).unwrap().program.exe.is_empty());
+    check_whole(&table);
+}

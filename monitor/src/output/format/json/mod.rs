@@ -14,9 +14,11 @@ mod writer;
 
 use super::Format;
 use crate::detect::{Evidence, Finding, Value};
+use crate::output::accounts::{Accounts, Counts};
 use crate::output::kinds::Class;
 use crate::output::record::{Body, Loss, Place, Record, Status};
 use crate::output::time::Clock;
+use monitor_common::event::EventKind;
 use writer::Writer;
 
 /// The JSON format. Holds scratch space, so that a record costs no allocation.
@@ -71,7 +73,7 @@ impl Format for JsonFormat {
                 context::container(&mut w, Some(container));
                 context::particulars(&mut w, container, self.clock);
             }
-            Body::Loss(ref body) => loss(&mut w, body),
+            Body::Loss(ref body) => loss(&mut w, body, self.clock),
             Body::Status(ref body) => status(&mut w, body),
         }
         w.close();
@@ -136,12 +138,30 @@ fn value(w: &mut Writer<'_>, name: &str, value: &Value) {
     }
 }
 
-fn loss(w: &mut Writer<'_>, loss: &Loss<'_>) {
+fn loss(w: &mut Writer<'_>, loss: &Loss<'_>, clock: Clock) {
     w.text("reason", loss.reason);
     w.field("count", loss.count);
-    for (name, value) in [("sensor", loss.sensor), ("ring", loss.ring), ("sink", loss.sink)] {
+    let event = loss.event.map(EventKind::name);
+    let texts = [
+        ("sensor", loss.sensor),
+        ("event", event),
+        ("ring", loss.ring),
+        ("sink", loss.sink),
+        ("program", loss.program),
+    ];
+    for (name, value) in texts {
         if let Some(value) = value {
             w.text(name, value);
+        }
+    }
+    if let Some((map, limit)) = loss.map {
+        w.text("map", map);
+        w.field("limit", limit);
+    }
+    if let Some((first, last)) = loss.between {
+        for (name, time) in [("first", first), ("last", last)] {
+            w.key(name);
+            w.quoted(|out| clock.rfc3339(time, out));
         }
     }
     if let Some(cpu) = loss.cpu {
@@ -187,6 +207,7 @@ fn status(w: &mut Writer<'_>, status: &Status<'_>) {
             w.field("sensors", sensors);
             w.field("containers", containers);
         }
+        Status::Accounts(ref body) => accounts(w, body),
         Status::Stopping { reason, received, findings, lost } => {
             w.text("reason", reason);
             w.field("received", received);
@@ -194,4 +215,47 @@ fn status(w: &mut Writer<'_>, status: &Status<'_>) {
             w.field("lost", lost);
         }
     }
+}
+
+fn counts(w: &mut Writer<'_>, counts: &Counts) {
+    for (name, number) in Counts::NAMES.iter().zip(counts.numbers()) {
+        w.field(name, number);
+    }
+}
+
+fn accounts(w: &mut Writer<'_>, accounts: &Accounts<'_>) {
+    counts(w, &accounts.total);
+    w.field("skipped_runs", accounts.skipped_runs);
+    w.field("unaccounted", accounts.unaccounted);
+    w.truth("balanced", accounts.balanced);
+    w.key("events");
+    w.open_list();
+    for (kind, row) in accounts.events {
+        w.open();
+        w.text("event", kind.name());
+        counts(w, row);
+        w.close();
+    }
+    w.close_list();
+    w.key("cpus");
+    w.open_list();
+    for (cpu, row) in accounts.cpus {
+        w.open();
+        w.field("cpu", *cpu);
+        counts(w, row);
+        w.close();
+    }
+    w.close_list();
+    w.key("containers");
+    w.open_list();
+    for row in accounts.containers {
+        w.open();
+        context::container(w, Some(row.container));
+        w.field("received", row.received);
+        w.field("ring_full", row.ring_full);
+        w.field("over_budget", row.over_budget);
+        w.close();
+    }
+    w.close_list();
+    w.field("containers_left_out", accounts.containers_left_out);
 }

@@ -193,6 +193,11 @@ impl<'a> Writer<'a> {
         self.number(number);
     }
 
+    pub(super) fn truth(&mut self, name: &str, value: bool) {
+        self.key(name);
+        self.raw(if value { "true" } else { "false" });
+    }
+
     pub(super) fn mark(&mut self, name: &str, suffix: &str) {
         self.key_with(name, suffix);
         self.raw("true");

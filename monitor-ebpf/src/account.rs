@@ -1,0 +1,197 @@
+//! Counts every attempt to write a record, and decides whether it may be written: whether anybody wants the kind,
+//! and whether the container is within its budget.
+
+use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
+use monitor_common::account::{Budget, BudgetKey, CpuAccount, KindAccount, LossEntry, LossKey};
+use monitor_common::counters::Counter;
+use monitor_common::event::EventKind;
+use monitor_common::policy::{BULK_RING_BYTES, BudgetLimit, KEY_CANARY};
+
+use crate::emit::Ring;
+use crate::filter::Subject;
+use crate::maps::{ACCOUNTS, BUDGETS, CONFIG, LOSSES, UNWANTED, add, add_one, count, opaque};
+
+/// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP` (kernel `include/uapi/linux/bpf.h`).
+const NO_WAKEUP: u64 = 1;
+const FORCE_WAKEUP: u64 = 2;
+/// A slot of at most so many bytes is small.
+const SMALL: usize = 1024;
+/// `BPF_NOEXIST`.
+const NOEXIST: u64 = 1;
+/// Refusals and losses further apart than this are different spells, nanoseconds.
+const SPELL: u64 = 1_000_000_000;
+/// The reader of a bulk ring is woken at most this often by each CPU, nanoseconds.
+const WAKE_PAUSE: u64 = 1_000_000;
+
+/// An attempt that may be written.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt {
+    cpu: *mut CpuAccount,
+    account: *mut KindAccount,
+    kind: u32,
+    /// Its number on this CPU.
+    pub(crate) seq: u64,
+    /// When, nanoseconds since boot.
+    pub(crate) now: u64,
+}
+
+/// Counts an attempt; `None` if its record is not to be written, which has been counted as well.
+#[inline(always)]
+pub(crate) fn attempt(ring: Ring, kind: EventKind, subject: &Subject) -> Option<Attempt> {
+    let cpu = ACCOUNTS.get_ptr_mut(0)?;
+    let index = opaque(kind.index());
+    if index >= EventKind::COUNT {
+        return None;
+    }
+    // SAFETY: a live, aligned map value of this CPU, and the index is within its array. Migration is off while
+    // a program runs; another program that interleaves on this CPU adds atomically, as all do.
+    let (seq_at, account) = unsafe { (&raw mut (*cpu).seq, &raw mut (*cpu).kinds[index]) };
+    add_one(seq_at);
+    // SAFETY: as above; volatile, because `add_one` wrote it behind the compiler's back.
+    let seq = unsafe { seq_at.read_volatile() };
+    // SAFETY: as above.
+    add_one(unsafe { &raw mut (*account).attempted });
+    if subject.container != KEY_CANARY && UNWANTED.get(index as u32).is_some_and(|unwanted| *unwanted != 0) {
+        // SAFETY: as above.
+        add_one(unsafe { &raw mut (*account).filtered });
+        return None;
+    }
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    if !within_budget(ring, index as u32, subject, now) {
+        // SAFETY: as above.
+        add_one(unsafe { &raw mut (*account).over_budget });
+        return None;
+    }
+    Some(Attempt { cpu, account, kind: index as u32, seq, now })
+}
+
+/// Takes a token from the bucket of this container, kind and ring. What the host, a trusted runtime or the
+/// canary does costs nothing, nor does what happens once to a container.
+#[inline(always)]
+fn within_budget(ring: Ring, kind: u32, subject: &Subject, now: u64) -> bool {
+    if ring == Ring::Vital || subject.runtime || subject.container == 0 || subject.container == KEY_CANARY {
+        return true;
+    }
+    let limit = match ring {
+        Ring::Bulk => limit(&raw const CONFIG.bulk_budget),
+        _ => limit(&raw const CONFIG.critical_budget),
+    };
+    if limit.interval == 0 {
+        return true;
+    }
+    let key = BudgetKey { container: subject.container, kind, critical: u32::from(ring != Ring::Bulk) };
+    let Some(budget) = BUDGETS.get_ptr_mut(&key) else {
+        let first = Budget { full_at: now + limit.interval, ..Budget::default() };
+        // Let through when the map is full: a budget must never hide what it cannot count. EEXIST means that
+        // another CPU was first, which costs that CPU's token twice at most.
+        if let Err(errno) = BUDGETS.insert(&key, &first, NOEXIST)
+            && errno != -17
+        {
+            count(Counter::BudgetsFull);
+        }
+        return true;
+    };
+    // SAFETY: a live, aligned map value. Tokens may be lost or given twice when two CPUs meet here: the bucket
+    // is a limit, not an account. `refused` is one, and is added to atomically.
+    unsafe {
+        let at = &raw mut (*budget).full_at;
+        let mut full_at = at.read_volatile();
+        if full_at < now {
+            at.write_volatile(now);
+            full_at = now;
+        }
+        if full_at - now > limit.burst {
+            mark(&raw mut (*budget).first, &raw mut (*budget).last, now);
+            add_one(&raw mut (*budget).refused);
+            return false;
+        }
+        add(at, limit.interval);
+    }
+    true
+}
+
+#[inline(always)]
+fn limit(at: *const BudgetLimit) -> BudgetLimit {
+    // SAFETY: part of a valid, aligned static; volatile, because the loader changes the bytes.
+    unsafe { at.read_volatile() }
+}
+
+/// Keeps the first time of a spell and the last.
+///
+/// # Safety
+/// Both point to live, aligned map memory.
+#[inline(always)]
+unsafe fn mark(first: *mut u64, last: *mut u64, now: u64) {
+    // SAFETY: by contract. Of two CPUs that meet here, either may win.
+    unsafe {
+        if now.saturating_sub(last.read_volatile()) > SPELL {
+            first.write_volatile(now);
+        }
+        last.write_volatile(now);
+    }
+}
+
+impl Attempt {
+    /// Counts a record handed over.
+    #[inline(always)]
+    pub(crate) fn submitted(&self) {
+        // SAFETY: a live, aligned map value of this CPU.
+        add_one(unsafe { &raw mut (*self.account).submitted });
+    }
+
+    /// Counts a record that found its ring full, and whose it was.
+    #[inline(always)]
+    pub(crate) fn ring_full(&self, ring: Ring, container: u64) {
+        // SAFETY: as above.
+        add_one(unsafe { &raw mut (*self.account).ring_full });
+        // SAFETY: the helper has no preconditions.
+        let cpu = unsafe { bpf_get_smp_processor_id() };
+        name_loss(container, self.kind, cpu, u32::from(ring != Ring::Bulk), self.now);
+    }
+
+    /// How a record of `size` bytes in a bulk ring is submitted: quietly, because a wake-up costs the monitored
+    /// task more than all the rest, unless a quarter of the ring is used. `used` asks how many bytes are.
+    #[inline(always)]
+    pub(crate) fn wake_flags(&self, size: usize, used: impl FnOnce() -> u64) -> u64 {
+        // Sixteen small slots are a sixty-fourth of the ring at most: asking now and then is enough.
+        if size <= SMALL && self.seq & 15 != 0 {
+            return NO_WAKEUP;
+        }
+        if used() > u64::from(BULK_RING_BYTES / 4) && self.may_wake() { FORCE_WAKEUP } else { NO_WAKEUP }
+    }
+
+    /// True if this CPU has not woken the reader for a while; it is then taken to do so.
+    #[inline(always)]
+    fn may_wake(&self) -> bool {
+        // SAFETY: as above. Two programs that interleave here wake twice, which does no harm.
+        unsafe {
+            let at = &raw mut (*self.cpu).woken;
+            if self.now.saturating_sub(at.read_volatile()) < WAKE_PAUSE {
+                return false;
+            }
+            at.write_volatile(self.now);
+        }
+        true
+    }
+}
+
+/// Counts a loss under its container, kind, CPU and ring.
+#[inline(never)]
+fn name_loss(container: u64, kind: u32, cpu: u32, critical: u32, now: u64) {
+    let key = LossKey { container, kind: kind as u16, cpu: cpu as u16, critical };
+    if LOSSES.get_ptr_mut(&key).is_none()
+        && let Err(errno) = LOSSES.insert(&key, &LossEntry::default(), NOEXIST)
+        && errno != -17
+    {
+        count(Counter::LossesFull);
+        return;
+    }
+    if let Some(entry) = LOSSES.get_ptr_mut(&key) {
+        // SAFETY: a live, aligned map value.
+        unsafe {
+            mark(&raw mut (*entry).first, &raw mut (*entry).last, now);
+            add_one(&raw mut (*entry).count);
+        }
+    }
+}
