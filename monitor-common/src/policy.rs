@@ -123,14 +123,34 @@ pub mod trust {
     pub const ENGINE: u32 = 2;
 }
 
+/// Places of `DAEMON`: what the daemon says of itself. The map outlives a daemon that has pinned it, so that the next
+/// one can go on.
+pub mod daemon {
+    /// Process id of the daemon, whose own events are left out.
+    pub const PID: u32 = 0;
+    /// When the daemon last looked at the rings, nanoseconds since boot.
+    pub const ALIVE: u32 = 1;
+    /// Which eBPF object the programs come from: a hash of its bytes.
+    pub const OBJECT: u32 = 2;
+    /// Not 0 once everything is pinned.
+    pub const PINNED: u32 = 3;
+    /// Where the sensors begin, in the order of the probe table: number of the rung plus one, 0 for none; from bit 8
+    /// on a bit for each optional program of that rung that was left out.
+    pub const SENSORS: u32 = 8;
+    /// Where the losses that the daemon has reported begin, by kind of event: records that found a ring full.
+    pub const TOLD_FULL: u32 = SENSORS + 96;
+    /// The same for records of containers over their budget.
+    pub const TOLD_CUT: u32 = TOLD_FULL + 64;
+    /// How long it is.
+    pub const LEN: u32 = TOLD_CUT + 64;
+}
+
 /// What the loader tells the kernel side once, in `.rodata`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// Must equal [`crate::ABI_VERSION`].
     pub abi: u32,
-    /// Process id of the daemon, whose own events are left out.
-    pub daemon_pid: u32,
     /// Inode of the initial mount namespace.
     pub host_mnt_ns: u32,
     /// 1: identity is by cgroup v2; 0: by the v1 hierarchy below.
@@ -143,6 +163,8 @@ pub struct Config {
     pub aarch64: u32,
     /// Device of the initial root directory.
     pub host_root_dev: u32,
+    /// Unused, 0.
+    pub reserved: u32,
     /// Inode of the initial root directory.
     pub host_root_ino: u64,
     /// Id of the root cgroup of the identity hierarchy.

@@ -9,7 +9,7 @@ use monitor_common::policy::{TaskEntry, confined, task_flags};
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, cgroup, mount, ns};
-use crate::maps::{CGROUPS, TASKS, config, count};
+use crate::maps::{CGROUPS, TASKS, config, count, daemon_pid};
 
 /// `BPF_NOEXIST`.
 const NOEXIST: u64 = 1;
@@ -68,7 +68,7 @@ impl Subject {
         let ids = bpf_get_current_pid_tgid();
         let (pid, tid) = ((ids >> 32) as u32, ids as u32);
         let config = config();
-        if pid == config.daemon_pid {
+        if pid == daemon_pid() {
             return None;
         }
         let task = Task::current();

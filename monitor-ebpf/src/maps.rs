@@ -7,7 +7,7 @@ use monitor_common::call::{Call, table};
 use monitor_common::counters::Counter;
 use monitor_common::event::EventKind;
 use monitor_common::policy::{
-    BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, FileId, TaskEntry,
+    BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, FileId, TaskEntry, daemon,
 };
 
 /// Set-up of containers and everything an invariant is judged by: about 300 bytes a record, so 512 KiB hold
@@ -65,17 +65,27 @@ pub(crate) static BUDGETS: HashMap<BudgetKey, Budget, 16_384> = HashMap::new();
 #[btf_map]
 pub(crate) static LOSSES: HashMap<LossKey, LossEntry, 4_096> = HashMap::new();
 
+/// What the daemon says of itself, see [`daemon`].
+#[btf_map]
+pub(crate) static DAEMON: Array<u64, { daemon::LEN as usize }> = Array::new();
+
+/// Process id of the daemon, 0 if there is none.
+#[inline(always)]
+pub(crate) fn daemon_pid() -> u32 {
+    DAEMON.get(daemon::PID).copied().unwrap_or(0) as u32
+}
+
 /// Set by the loader before the object is loaded; frozen with the rest of `.rodata`.
 #[unsafe(no_mangle)]
 pub(crate) static CONFIG: Config = Config {
     abi: 0,
-    daemon_pid: 0,
     host_mnt_ns: 0,
     cgroup_v2: 1,
     v1_hierarchy: 0,
     v1_subsys: 0,
     aarch64: 0,
     host_root_dev: 0,
+    reserved: 0,
     host_root_ino: 0,
     root_cgroup: 1,
     bulk_budget: BudgetLimit { interval: 0, burst: 0 },

@@ -214,6 +214,11 @@ impl Pipeline {
         &mut self.canary
     }
 
+    /// Batches sent to the sink of this name, and those that have reached its reader.
+    pub fn delivery(&self, sink: &str) -> (u64, u64) {
+        self.emitter.delivery(sink)
+    }
+
     /// True if the sink of this name has gone away.
     pub fn is_closed(&self, sink: &str) -> bool {
         self.emitter.is_closed(sink)

@@ -34,6 +34,8 @@ pub struct Plan<'a> {
     pub control_socket: &'a Path,
     /// File that its lines are added to.
     pub evidence: Option<&'a Path>,
+    /// Where it is told to pin, in the run's own mount namespace.
+    pub pins: Option<&'a Path>,
     /// How long it may take until it is ready.
     pub limit: Duration,
 }
@@ -75,7 +77,14 @@ impl Daemon {
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         process::die_with_parent(&mut command);
-        on_host(&mut command, mounts);
+        match plan.pins {
+            None => on_host(&mut command, mounts),
+            Some(folder) => {
+                let mut pin = std::ffi::OsString::from("--pin=");
+                pin.push(folder);
+                command.arg(pin);
+            }
+        }
         let mut child =
             command.spawn().with_context(|| format!("cannot start {}", plan.program.display()))?;
         let store = Store::of(child.id());
@@ -139,11 +148,39 @@ impl Daemon {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Kills it, as the kernel does when memory is short. Gives the programs that it held.
+    ///
+    /// # Errors
+    /// It had ended before.
+    pub fn kill(mut self) -> anyhow::Result<BTreeSet<u64>> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("the daemon ended by itself with {status}: {}", self.last_words());
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(std::mem::take(&mut self.programs))
+    }
+
     /// Ends it as Ctrl-C does, and looks that nothing of it stays in the kernel.
     ///
     /// # Errors
     /// It ends badly, late, or leaves programs.
     pub fn stop(mut self) -> anyhow::Result<Store> {
+        self.interrupt()?;
+        programs_go(&self.programs)?;
+        Ok(self.store.clone())
+    }
+
+    /// The same for one whose programs are pinned, and stay.
+    ///
+    /// # Errors
+    /// It ends badly or late.
+    pub fn stop_pinned(mut self) -> anyhow::Result<Store> {
+        self.interrupt()?;
+        Ok(self.store.clone())
+    }
+
+    fn interrupt(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("the daemon ended by itself with {status}: {}", self.last_words());
         }
@@ -154,8 +191,7 @@ impl Daemon {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
-        programs_go(&self.programs)?;
-        Ok(self.store.clone())
+        Ok(())
     }
 }
 
@@ -199,8 +235,11 @@ fn programs_of(pid: u32) -> BTreeSet<u64> {
     programs
 }
 
-/// The kernel frees programs a moment after the last descriptor is closed.
-fn programs_go(ours: &BTreeSet<u64>) -> anyhow::Result<()> {
+/// Waits until these programs are gone: the kernel frees them a moment after the last descriptor is closed.
+///
+/// # Errors
+/// They stay.
+pub fn programs_go(ours: &BTreeSet<u64>) -> anyhow::Result<()> {
     let Some(bpftool) = host::program("bpftool", None) else { return Ok(()) };
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {

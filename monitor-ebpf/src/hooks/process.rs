@@ -13,7 +13,7 @@ use crate::emit::{ARGV_MAX, PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, cgroup, file, forget, mount, ns, overlay};
-use crate::maps::{CONTAINERS, TASKS, config, count};
+use crate::maps::{CONTAINERS, TASKS, config, count, daemon_pid};
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
 /// `include/trace/events/sched.h`; called from `fs/exec.c` when the new program is in place.
@@ -30,7 +30,7 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
     let executable = bprm.follow(F::BinprmFile);
     let inode = file::inode_of(executable);
     let subject = Subject::anyone();
-    if subject.pid == config().daemon_pid {
+    if subject.pid == daemon_pid() {
         return None;
     }
     // An exec by a thread that is not the leader takes over the leader's id.

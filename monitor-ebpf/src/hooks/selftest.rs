@@ -10,7 +10,7 @@ use monitor_common::policy::SelfTest;
 
 use crate::kernel::task::Task;
 use crate::kernel::{cgroup, file, ns};
-use crate::maps::config;
+use crate::maps::{config, daemon_pid};
 
 /// What the self-test read.
 #[btf_map]
@@ -27,7 +27,7 @@ fn selftest(_ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn try_selftest() -> Option<()> {
     let ids = bpf_get_current_pid_tgid();
-    if (ids >> 32) as u32 != config().daemon_pid {
+    if (ids >> 32) as u32 != daemon_pid() {
         return None;
     }
     let task = Task::current();

@@ -274,7 +274,7 @@ impl Maker {
 }
 
 const SERVER: &[u8] = b"/usr/sbin/server\0--config\0/etc/server.conf\0--foreground\0";
-const CURL: &[u8] = b"curl\0-fsS\0--max-time\x005\0https://api.example.internal/v1/items?limit=50\0";
+const CURL: &[u8] = b"curl\0-fsS\0--max-time\x005\0http://127.0.0.1/v1/items?limit=50\0";
 
 fn mnt_ns(n: u32) -> u32 {
     4_026_532_000 + n * 8

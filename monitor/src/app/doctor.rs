@@ -25,6 +25,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<Exit, Diagnostic> {
         max_rung: start::max_rung(args.rung),
         cgroup_root: host.layout.v2_mount(),
         map_limits: &[],
+        pins: None,
     };
     let kernel = bpf::load(&options, |_, _| Ok(())).map_err(|e| start::explain(&e))?;
     let mut loaded = kernel.loaded;

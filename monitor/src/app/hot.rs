@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::delivery::Delivery;
 use super::start::boot_now;
-use crate::bpf::{Rings, Unwanted};
+use crate::bpf::{Daemon, Rings, Unwanted};
 use crate::container::{ResolveRequest, Scanned, Update};
-use crate::ingest::{Look, Order};
+use crate::ingest::{Look, Order, Received};
 use crate::pipeline::Pipeline;
 use crate::process::Process;
 
@@ -77,6 +78,10 @@ pub(super) struct Inbox {
 pub(super) struct Source {
     pub(super) rings: Rings,
     pub(super) unwanted: Unwanted,
+    /// Where the daemon leaves word for the next one, if programs are pinned.
+    pub(super) pinned: Option<Daemon>,
+    /// What counts as received already.
+    pub(super) received: Received,
 }
 
 /// Runs until it is told to stop. `questions` go to the edge; when it is behind, they are asked again at the
@@ -87,8 +92,10 @@ pub(super) fn run(
     inbox: &Inbox,
     questions: &SyncSender<ResolveRequest>,
 ) {
-    let Source { mut rings, mut unwanted } = source;
+    let Source { mut rings, mut unwanted, mut pinned, received } = source;
     let mut order = Order::new();
+    *order.received() = received;
+    let mut delivery = Delivery::default();
     // If it cannot, messages are found when the timer is over: later, and not lost.
     let _ = rings.also_wake_by(&*inbox.bell);
     let mut wait = BUSY;
@@ -101,8 +108,9 @@ pub(super) fn run(
             drained += 1;
             order.push(record);
         });
+        delivery.read(boot_now(), rings.critical_position());
         // A look that came before this drain: what it counts as submitted is out of the rings.
-        pipeline.check_accounts(before, order.received());
+        let looked = pipeline.check_accounts(before, order.received());
         let stop = take_messages(inbox, &mut pipeline, before);
         if stop.is_some() {
             // Nothing writes any more: what is in the rings is all there is.
@@ -119,13 +127,33 @@ pub(super) fn run(
         }
         if let Some(reason) = stop {
             pipeline.stopping(boot_now(), reason);
+            rings.release_critical(rings.critical_position());
+            if let Some(daemon) = &mut pinned {
+                daemon.told(&pipeline.told());
+                daemon.alive(boot_now());
+            }
             return;
         }
         pipeline.flush(before);
+        let more = match &mut pinned {
+            None => rings.release_critical(rings.critical_position()),
+            Some(daemon) => {
+                daemon.alive(before);
+                if looked {
+                    daemon.told(&pipeline.told());
+                }
+                let (sent, delivered) = pipeline.delivery("stdout");
+                delivery.released(horizon, sent);
+                let done = delivery.done(delivered, |oldest| rings.critical_room(oldest));
+                done.is_some_and(|position| rings.release_critical(position))
+            }
+        };
         let nobody = pipeline.unwanted();
         // If the kernel refuses, more is written than is wanted; it is tried again in the next round.
         let _ = unwanted.set(nobody);
-        wait = if order.is_waiting() {
+        wait = if more {
+            Duration::ZERO
+        } else if order.is_waiting() || delivery.is_open() && pinned.is_some() {
             Duration::from_nanos(SETTLE_NS)
         } else if drained > 0 {
             BUSY

@@ -1,9 +1,11 @@
 //! Puts the parts together for the verbs that watch the kernel: the order of starting and of stopping.
 
 pub mod canary;
+mod delivery;
 mod doctor;
 mod edge;
 mod hot;
+mod pins;
 mod ready;
 mod sinks;
 mod start;
@@ -15,12 +17,14 @@ use std::thread;
 use std::time::Duration;
 
 pub use doctor::doctor;
+pub use pins::unpin;
 
 use crate::bpf::{self, Kernel, Loaded, LoaderOptions};
 use crate::cli::{RunArgs, find_rule};
 use crate::container::{HostPaths, Registry, Resolver, Scanned};
 use crate::detect::{ControlSocket, DetectConfig, Detector, RULES};
 use crate::diag::{Code, Diagnostic, Exit};
+use crate::ingest::Received;
 use crate::output::Status;
 use crate::pipeline::Pipeline;
 use edge::Edge;
@@ -69,6 +73,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     pipeline.status(boot_now(), Status::Starting { version: env!("CARGO_PKG_VERSION"), kernel: &kernel });
 
+    let pins = args.pin.as_deref().map(pins::open).transpose()?;
     let object = read_object(args.object.as_deref())?;
     let trusted = trust::find(&args.runtimes);
     let config = Config {
@@ -82,25 +87,50 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         max_rung: start::max_rung(args.rung),
         cgroup_root: host.layout.v2_mount(),
         map_limits: &args.map_limits,
+        pins: pins.as_ref(),
     };
     let nobody = pipeline.unwanted();
-    let Kernel { mut loaded, rings, mut control, accounts, unwanted } =
+    let Kernel { mut loaded, rings, mut control, mut accounts, unwanted, daemon, resumed } =
         bpf::load(&options, |control, unwanted| {
             unwanted.set(nobody)?;
             trusted.values().try_for_each(|(file, what)| control.trust(*file, *what))
         })
         .map_err(|e| start::explain(&e))?;
-    selftest(&mut loaded, &host)?;
+    let resolver = Resolver::new(HostPaths::default());
+    let mut received = Received::default();
+    let mut found = None;
+    match resumed {
+        None => selftest(&mut loaded, &host)?,
+        Some(resumed) => {
+            received = pins::resume(&mut pipeline, &rings, &mut accounts, &resumed)?;
+            // What waits in the rings is about containers that somebody knew.
+            let running = resolver.scan();
+            adopt(&mut control, &running).map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
+            found = Some(running.len());
+            for scanned in running {
+                // At once, and not by the edge: their records are next.
+                let update = resolver.resolve(&scanned.request);
+                pipeline.scanned(scanned);
+                pipeline.resolved(boot_now(), update, Vec::new());
+            }
+        }
+    }
     return_memory();
 
     let (mailbox, inbox) = Mailbox::new().map_err(no_resources)?;
     let (ask, questions) = sync_channel(QUESTIONS);
-    let hot = spawn("hot", move || hot::run(Source { rings, unwanted }, pipeline, &inbox, &ask))?;
-    let resolver = Resolver::new(HostPaths::default());
-    let found = resolver.scan();
-    let running = found.len();
-    adopt(&mut control, &found).map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
-    mailbox.send(Wake::Scanned(found));
+    let source = Source { rings, unwanted, pinned: pins.is_some().then_some(daemon), received };
+    let hot = spawn("hot", move || hot::run(source, pipeline, &inbox, &ask))?;
+    let running = match found {
+        Some(running) => running,
+        None => {
+            let found = resolver.scan();
+            let running = found.len();
+            adopt(&mut control, &found).map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
+            mailbox.send(Wake::Scanned(found));
+            running
+        }
+    };
     let outcome = ready::prove(&loaded, &mut control, host.layout.mount(), &mailbox, running);
     let keys = trusted.keys().copied().collect();
     let log = loaded.kernel_log();
@@ -121,9 +151,11 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         Ok(()) => sinks.wait(signals)?,
         Err(_) => "failed to start",
     };
-    // Detach first: nothing that happens from here on is seen.
+    // Detach first: nothing that happens from here on is seen. What is pinned stays, and goes on.
     drop(loaded);
-    let last = accounts.lock().unwrap_or_else(PoisonError::into_inner).last_look(boot_now());
+    let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = if pins.is_some() { accounts.look(boot_now()) } else { accounts.last_look(boot_now()) };
+    drop(accounts);
     if let Ok(last) = last {
         mailbox.send(Wake::Looked(Box::new(last)));
     }

@@ -80,13 +80,13 @@ impl Host {
         let key = layout.key(root_cgroup).0;
         let config = Config {
             abi: ABI_VERSION,
-            daemon_pid: std::process::id(),
             host_mnt_ns: facts.mnt_ns,
             cgroup_v2: u32::from(layout.is_v2()),
             v1_hierarchy: if layout.is_v2() { 0 } else { layout.hierarchy() },
             v1_subsys: v1_subsys(&layout)?,
             aarch64: u32::from(cfg!(target_arch = "aarch64")),
             host_root_dev: root.dev,
+            reserved: 0,
             host_root_ino: root.ino,
             root_cgroup: key,
             ..Config::default()
@@ -201,6 +201,7 @@ pub(super) fn explain(error: &LoadError) -> Diagnostic {
         // In this mode the helpers that read kernel memory do not exist, so the verifier answers EINVAL.
         _ if lockdown.contains("[confidentiality]") => Code::BpfRefused,
         LoadError::Refused(_) => refused(),
+        LoadError::Pins(_) => Code::CannotPin,
         LoadError::Object(_) => Code::KernelTooOld,
         LoadError::Required { .. } => Code::NoRung,
     };

@@ -1,17 +1,16 @@
 //! Reads the kernel side's accounts: records by CPU and kind, losses by container, full maps, skipped runs.
 
 use std::collections::HashMap as Table;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use aya::Ebpf;
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
-use aya::programs::Program;
 use aya_obj::generated::{bpf_attr, bpf_prog_info};
 use monitor_common::account::{Budget, BudgetKey, CpuAccount, LossEntry, LossKey};
 use monitor_common::counters::Counter;
 use monitor_common::event::EventKind;
 
-use super::control::{pod, take};
+use super::control::pod;
+use super::maps::Maps;
 use crate::ingest::{Look, Named};
 
 pod!(BudgetKeyPod(BudgetKey), BudgetPod(Budget), LossKeyPod(LossKey), LossPod(LossEntry));
@@ -57,13 +56,13 @@ pub struct Accounts {
 
 impl Accounts {
     /// Takes the maps out of the loaded object. The maps of [`Counter::ALL`] must still be there.
-    pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, String> {
-        let limits = limits(bpf)?;
+    pub(super) fn take(maps: &mut Maps) -> Result<Self, String> {
+        let limits = limits(maps)?;
         Ok(Self {
-            accounts: take(bpf, "ACCOUNTS")?,
-            counters: take(bpf, "COUNTERS")?,
-            budgets: take(bpf, "BUDGETS")?,
-            losses: take(bpf, "LOSSES")?,
+            accounts: maps.take("ACCOUNTS")?,
+            counters: maps.take("COUNTERS")?,
+            budgets: maps.take("BUDGETS")?,
+            losses: maps.take("LOSSES")?,
             limits,
             programs: Vec::new(),
             budgets_seen: Table::new(),
@@ -74,13 +73,9 @@ impl Accounts {
         })
     }
 
-    /// Watches the skipped runs of every program that is loaded by now.
-    pub(super) fn watch(&mut self, bpf: &Ebpf) {
-        let fd_of = |program: &Program| program.fd().ok()?.as_fd().try_clone_to_owned().ok();
-        let watched = |(name, program): (&str, &Program)| {
-            Some(Watched { name: name.to_owned(), fd: fd_of(program)?, missed: 0 })
-        };
-        self.programs = bpf.programs().filter_map(watched).collect();
+    /// Watches the skipped runs of these programs.
+    pub(super) fn watch(&mut self, programs: impl Iterator<Item = (String, OwnedFd)>) {
+        self.programs = programs.map(|(name, fd)| Watched { name, fd, missed: 0 }).collect();
     }
 
     /// Looks at everything. `now` is in nanoseconds since boot.
@@ -211,12 +206,13 @@ impl Accounts {
 }
 
 /// How many entries the maps hold that may be full, in the order of [`Counter::ALL`].
-fn limits(bpf: &Ebpf) -> Result<[u32; Counter::COUNT as usize], String> {
+fn limits(maps: &Maps) -> Result<[u32; Counter::COUNT as usize], String> {
     let mut limits = [0; Counter::COUNT as usize];
     for (counter, limit) in Counter::ALL.iter().zip(&mut limits) {
         let name = counter.map();
-        let map = bpf.map(name).ok_or_else(|| format!("no map {name} in the eBPF object"))?;
-        let Map::HashMap(data) = map else { return Err(format!("map {name} is of another type")) };
+        let Map::HashMap(data) = maps.get(name)? else {
+            return Err(format!("map {name} is of another type"));
+        };
         *limit = data.info().map_err(|e| format!("map {name}: {e}"))?.max_entries();
     }
     Ok(limits)

@@ -1,12 +1,14 @@
 //! The last rung's switchboard: which system call goes to which program.
 
 use aya::maps::{Array, MapData, ProgramArray};
+use aya::programs::links::FdLink;
 use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Btf, Ebpf};
 use monitor_common::call::{Call, I386_SOCKETCALL, SOCKETCALLS, table};
 
-use super::control::take;
+use super::link::Links;
 use super::loader::explain;
+use super::maps::Maps;
 
 /// The program that sees the end of every system call.
 const DISPATCHER: &str = "sys_exit";
@@ -22,8 +24,8 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, String> {
-        Ok(Self { table: take(bpf, "CALL_TABLE")?, programs: take(bpf, "CALL_PROGRAMS")?, attached: false })
+    pub(super) fn take(maps: &mut Maps) -> Result<Self, String> {
+        Ok(Self { table: maps.take("CALL_TABLE")?, programs: maps.take("CALL_PROGRAMS")?, attached: false })
     }
 
     /// Sends `calls` to `program` from now on. The dispatcher is attached with the first of them: while no sensor
@@ -31,6 +33,7 @@ impl Calls {
     pub(super) fn connect(
         &mut self,
         bpf: &mut Ebpf,
+        links: &mut Links,
         kernel: &Btf,
         program: &str,
         calls: &[Call],
@@ -46,7 +49,9 @@ impl Calls {
             if cfg!(target_arch = "x86_64") {
                 self.write(I386_SOCKETCALL, Entry::Compat, table::MULTIPLEXED)?;
             }
-            load(bpf, kernel, DISPATCHER)?.attach().map_err(explain)?;
+            let dispatcher = load(bpf, kernel, DISPATCHER)?;
+            let id = dispatcher.attach().map_err(explain)?;
+            links.push((DISPATCHER, FdLink::from(dispatcher.take_link(id).map_err(explain)?).into()));
             self.attached = true;
         }
         Ok(())

@@ -5,10 +5,13 @@
 //! (`cgroup_bpf_link_attach()`, kernel `kernel/bpf/cgroup.c`), so programs of other tools run as before.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 
+use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSkb, Program, ProgramError};
 
+use super::link::Link;
 use super::loader::explain;
 
 /// Loads a program and attaches it to `root`, the mount point of cgroup v2. Type and place of the program are those of
@@ -16,36 +19,46 @@ use super::loader::explain;
 ///
 /// # Errors
 /// There is no cgroup v2, or the kernel refused: the reason in words.
-pub(super) fn attach(program: &mut Program, root: Option<&Path>) -> Result<(), String> {
+pub(super) fn attach(program: &mut Program, root: Option<&Path>) -> Result<Link, String> {
     let root = root.ok_or("no cgroup v2 hierarchy is mounted")?;
     let cgroup = File::open(root).map_err(|e| format!("{}: {e}", root.display()))?;
-    attach_to(program, &cgroup).map_err(explain)
+    attach_to(program, &cgroup)
 }
 
-fn attach_to(program: &mut Program, cgroup: &File) -> Result<(), ProgramError> {
+fn attach_to(program: &mut Program, cgroup: &File) -> Result<Link, String> {
     // The mode is for `BPF_PROG_ATTACH`: links have none.
     let mode = CgroupAttachMode::Single;
     match program {
         Program::CgroupSockAddr(program) => {
-            program.load()?;
-            program.attach(cgroup, mode)?;
+            program.load().map_err(explain)?;
+            let id = program.attach(cgroup, mode).map_err(explain)?;
+            link(program.take_link(id).map_err(explain)?)
         }
         Program::CgroupSock(program) => {
-            program.load()?;
-            program.attach(cgroup, mode)?;
+            program.load().map_err(explain)?;
+            let id = program.attach(cgroup, mode).map_err(explain)?;
+            link(program.take_link(id).map_err(explain)?)
         }
         Program::CgroupSysctl(program) => {
-            program.load()?;
-            program.attach(cgroup, mode)?;
+            program.load().map_err(explain)?;
+            Link::sysctl(&program.fd().map_err(explain)?.as_fd(), cgroup).map_err(|e| e.to_string())
         }
         Program::CgroupSkb(program) => {
-            program.load()?;
-            let place = direction(program)?;
-            program.attach(cgroup, place, mode)?;
+            program.load().map_err(explain)?;
+            let place = direction(program).map_err(explain)?;
+            let id = program.attach(cgroup, place, mode).map_err(explain)?;
+            link(program.take_link(id).map_err(explain)?)
         }
-        _ => return Err(ProgramError::UnexpectedProgramType),
+        _ => Err(explain(ProgramError::UnexpectedProgramType)),
     }
-    Ok(())
+}
+
+/// A link by descriptor: only before 5.7 is there another kind.
+fn link<T>(made: T) -> Result<Link, String>
+where
+    FdLink: TryFrom<T>,
+{
+    FdLink::try_from(made).map(Link::from).map_err(|_| "the kernel makes no links of cgroups".to_owned())
 }
 
 fn direction(program: &CgroupSkb) -> Result<aya::programs::CgroupSkbAttachType, ProgramError> {

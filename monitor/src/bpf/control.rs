@@ -1,6 +1,6 @@
 //! What the user side tells the kernel side while it runs: whom to trust, which cgroup is whose.
 
-use aya::Ebpf;
+use super::maps::Maps;
 use aya::maps::{Array, HashMap, MapData};
 use monitor_common::event::EventKind;
 use monitor_common::policy::{CgroupEntry, ContainerEntry, FileId, TaskEntry};
@@ -29,22 +29,13 @@ pub struct Control {
     tasks: HashMap<MapData, u32, TaskPod>,
 }
 
-/// Takes a map out of the loaded object.
-pub(super) fn take<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
-    bpf: &mut Ebpf,
-    name: &str,
-) -> Result<T, String> {
-    let map = bpf.take_map(name).ok_or_else(|| format!("no map {name} in the eBPF object"))?;
-    T::try_from(map).map_err(|e| format!("map {name}: {e}"))
-}
-
 impl Control {
-    pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, String> {
+    pub(super) fn take(maps: &mut Maps) -> Result<Self, String> {
         Ok(Self {
-            trusted: take(bpf, "TRUSTED")?,
-            cgroups: take(bpf, "CGROUPS")?,
-            containers: take(bpf, "CONTAINERS")?,
-            tasks: take(bpf, "TASKS")?,
+            trusted: maps.take("TRUSTED")?,
+            cgroups: maps.take("CGROUPS")?,
+            containers: maps.take("CONTAINERS")?,
+            tasks: maps.take("TASKS")?,
         })
     }
 
@@ -99,8 +90,13 @@ pub struct Unwanted {
 const _: () = assert!(EventKind::COUNT <= 64);
 
 impl Unwanted {
-    pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, String> {
-        Ok(Self { map: take(bpf, "UNWANTED")?, now: 0 })
+    pub(super) fn take(maps: &mut Maps) -> Result<Self, String> {
+        let map: Array<MapData, u32> = maps.take("UNWANTED")?;
+        let mut now = 0;
+        for (index, value) in map.iter().enumerate() {
+            now |= u64::from(value.map_err(|e| format!("map UNWANTED: {e}"))? & 1) << index;
+        }
+        Ok(Self { map, now })
     }
 
     /// Sets them: a bit for each kind, by [`EventKind::index`]. Costs nothing if they are as they were.

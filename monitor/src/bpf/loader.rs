@@ -1,23 +1,28 @@
 //! Loads the object, finds for each sensor the best rung that works, attaches.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use aya::maps::{Array, MapData};
-use aya::programs::{BtfTracePoint, FExit, Program, ProgramError};
+use aya::programs::{BtfTracePoint, Program, ProgramError};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel};
-use monitor_common::call::Call;
 use monitor_common::offsets::FIELD_COUNT;
-use monitor_common::policy::{Config, SelfTest};
+use monitor_common::policy::{Config, SelfTest, daemon as place};
 
 use super::accounts::Accounts;
+use super::attach::Attacher;
 use super::btf::{Btf, BtfError};
 use super::calls::Calls;
-use super::cgroup;
 use super::control::{Control, Unwanted};
+use super::daemon::{Daemon, object_id};
+use super::link::Links;
 use super::log::KernelLog;
+use super::maps::Maps;
 use super::offsets;
-use super::probes::{Attach, Level, Probe, Rung, SENSORS, Sensor};
+use super::pins::Pins;
+use super::probes::{Rung, SENSORS, Sensor};
+use super::resume::{Resumed, pin, take_over};
 use super::rings::Rings;
 
 /// Where every kernel with BTF keeps it.
@@ -41,6 +46,9 @@ pub enum LoadError {
     /// Maps or the object were refused.
     #[error("the kernel refused the eBPF maps: {0}")]
     Object(String),
+    /// Something cannot be pinned, or what is pinned cannot be used.
+    #[error("{0}")]
+    Pins(String),
     /// The kernel does not let this process use BPF.
     #[error("the kernel refuses bpf(2): {0}")]
     Refused(String),
@@ -76,6 +84,8 @@ pub struct LoaderOptions<'a> {
     pub cgroup_root: Option<&'a Path>,
     /// Maps that are to hold another number of entries than usual.
     pub map_limits: &'a [(String, u32)],
+    /// Where programs, maps and links are to stay when the daemon ends, and may be from an earlier one.
+    pub pins: Option<&'a Pins>,
 }
 
 /// What became of a sensor.
@@ -93,9 +103,12 @@ pub struct SensorState {
 
 /// The running kernel side. Dropping it detaches everything.
 pub struct Loaded {
-    bpf: Ebpf,
+    /// `None` if the programs are an earlier daemon's.
+    bpf: Option<Ebpf>,
     /// Kept for as long as the programs run.
     _calls: Calls,
+    /// Empty if they are pinned.
+    _links: Links,
     /// One a row of the probe table.
     pub sensors: Vec<SensorState>,
     /// Fields that this kernel lacks.
@@ -114,9 +127,34 @@ pub struct Kernel {
     pub accounts: Accounts,
     /// What the kernel side leaves out.
     pub unwanted: Unwanted,
+    /// What the daemon says of itself.
+    pub daemon: Daemon,
+    /// If these are an earlier daemon's programs.
+    pub resumed: Option<Resumed>,
 }
 
-/// Loads and attaches every sensor. `prepare` fills the maps before the first program runs.
+/// What is made of the maps.
+pub(super) struct Parts {
+    pub(super) accounts: Accounts,
+    pub(super) rings: Rings,
+    pub(super) control: Control,
+    pub(super) calls: Calls,
+    pub(super) unwanted: Unwanted,
+}
+
+impl Parts {
+    pub(super) fn take(maps: &mut Maps) -> Result<Self, String> {
+        Ok(Self {
+            accounts: Accounts::take(maps)?,
+            rings: Rings::take(maps)?,
+            control: Control::take(maps)?,
+            calls: Calls::take(maps)?,
+            unwanted: Unwanted::take(maps)?,
+        })
+    }
+}
+
+/// Takes the pinned programs of an earlier daemon over, or loads and attaches every sensor. `prepare` fills the maps before the first program runs.
 ///
 /// # Errors
 /// [`LoadError`]; a sensor that is not required and has no rung is no error but a blind [`SensorState`].
@@ -127,6 +165,13 @@ pub fn load(
     if options.object.is_empty() {
         return Err(LoadError::NoObject);
     }
+    let prepare = match options.pins {
+        None => prepare,
+        Some(pins) => match take_over(pins, options.object, prepare)? {
+            Ok(kernel) => return Ok(kernel),
+            Err(prepare) => prepare,
+        },
+    };
     let raw = std::fs::read(KERNEL_BTF).map_err(LoadError::NoBtf)?;
     let types = Btf::parse(&raw)?;
     let table = offsets::resolve(&types);
@@ -136,15 +181,20 @@ pub fn load(
     let kernel = AyaBtf::parse(&raw, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
     let mut bpf = create(options, &table.table)?;
-    let mut accounts = Accounts::take(&mut bpf).map_err(LoadError::Object)?;
-    let rings = Rings::take(&mut bpf).map_err(LoadError::Object)?;
-    let mut control = Control::take(&mut bpf).map_err(LoadError::Object)?;
-    let mut calls = Calls::take(&mut bpf).map_err(LoadError::Object)?;
-    let mut unwanted = Unwanted::take(&mut bpf).map_err(LoadError::Object)?;
+    let mut maps = Maps::loaded(&mut bpf);
+    if let Some(pins) = options.pins {
+        maps.pin(&pins.maps()).map_err(LoadError::Pins)?;
+    }
+    let Parts { mut accounts, rings, mut control, mut calls, mut unwanted } =
+        Parts::take(&mut maps).map_err(LoadError::Object)?;
+    let mut daemon = Daemon::take(&mut maps).map_err(LoadError::Object)?;
+    daemon.set(place::PID, u64::from(std::process::id())).map_err(LoadError::Object)?;
     prepare(&mut control, &mut unwanted).map_err(LoadError::Object)?;
     let mut sensors = Vec::with_capacity(SENSORS.len());
+    let mut links = Links::new();
     let mut attacher = Attacher {
         bpf: &mut bpf,
+        links: &mut links,
         calls: &mut calls,
         kernel: &kernel,
         types: &types,
@@ -164,9 +214,17 @@ pub fn load(
         }
         sensors.push(state);
     }
-    accounts.watch(&bpf);
-    let loaded = Loaded { bpf, _calls: calls, sensors, missing_fields: table.missing_optional };
-    Ok(Kernel { loaded, rings, control, accounts, unwanted })
+    let fd_of = |program: &Program| program.fd().ok()?.as_fd().try_clone_to_owned().ok();
+    accounts.watch(bpf.programs().filter_map(|(name, program)| Some((name.to_owned(), fd_of(program)?))));
+    if let Some(pins) = options.pins {
+        daemon.set(place::OBJECT, object_id(options.object)).map_err(LoadError::Pins)?;
+        daemon.save(&sensors).map_err(LoadError::Pins)?;
+        pin(pins, &mut bpf, &rings, std::mem::take(&mut links)).map_err(LoadError::Pins)?;
+        daemon.set(place::PINNED, 1).map_err(LoadError::Pins)?;
+    }
+    let missing_fields = table.missing_optional;
+    let loaded = Loaded { bpf: Some(bpf), _calls: calls, _links: links, sensors, missing_fields };
+    Ok(Kernel { loaded, rings, control, accounts, unwanted, daemon, resumed: None })
 }
 
 fn create(options: &LoaderOptions<'_>, table: &[u16; FIELD_COUNT]) -> Result<Ebpf, LoadError> {
@@ -220,121 +278,38 @@ struct SelfTestPod(SelfTest);
 // SAFETY: as above.
 unsafe impl aya::Pod for SelfTestPod {}
 
-struct Attacher<'a> {
-    bpf: &'a mut Ebpf,
-    calls: &'a mut Calls,
-    kernel: &'a AyaBtf,
-    types: &'a Btf,
-    max: MaxRung,
-    cgroup_root: Option<&'a Path>,
-    /// Set once a trampoline was refused for a reason that holds for all of them.
-    trampolines: Option<String>,
-}
-
-impl Attacher<'_> {
-    fn best_rung(&mut self, sensor: &'static Sensor) -> SensorState {
-        let mut state = SensorState { sensor, rung: None, left_out: Vec::new(), refused: Vec::new() };
-        for rung in sensor.rungs {
-            if rung.level == Level::Trampoline {
-                if self.max == MaxRung::NoTrampoline {
-                    state.refused.push("trampoline: switched off by --rung".into());
-                    continue;
-                }
-                if let Some(reason) = &self.trampolines {
-                    state.refused.push(reason.clone());
-                    continue;
-                }
-            }
-            match self.attach_all(rung) {
-                Ok(left_out) => {
-                    state.rung = Some(rung);
-                    state.left_out = left_out;
-                    break;
-                }
-                Err(reason) => state.refused.push(format!("{}: {reason}", rung.level.name())),
-            }
-        }
-        state
+impl Loaded {
+    /// An earlier daemon's programs, which nothing here keeps alive.
+    pub(super) fn resumed(calls: Calls, sensors: Vec<SensorState>) -> Self {
+        Self { bpf: None, _calls: calls, _links: Links::new(), sensors, missing_fields: Vec::new() }
     }
 
-    fn attach_all(&mut self, rung: &Rung) -> Result<Vec<&'static str>, String> {
-        let (mut done, mut left_out) = (Vec::new(), Vec::new());
-        for probe in rung.probes {
-            if let Err(reason) = self.attach(probe) {
-                if probe.optional && self.trampolines.is_none() {
-                    left_out.push(probe.program);
-                    continue;
-                }
-                for program in done {
-                    self.unload(program, rung.level);
-                }
-                return Err(format!("{}: {reason}", probe.program));
-            }
-            done.push(probe.program);
-        }
-        Ok(left_out)
+    /// Attaches the self-test, calls `trigger`, reads what it found.
+    ///
+    /// # Errors
+    /// What the kernel refused, or that the program did not run.
+    pub fn selftest(&mut self, trigger: impl FnOnce()) -> Result<SelfTest, String> {
+        let bpf = self.bpf.as_mut().ok_or("the programs are an earlier daemon's")?;
+        let kernel = AyaBtf::from_sys_fs().map_err(|e| e.to_string())?;
+        let program = bpf.program_mut("selftest").ok_or("no self-test in the eBPF object")?;
+        let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
+        program.load("sched_process_fork", &kernel).map_err(explain)?;
+        program.attach().map_err(explain)?;
+        trigger();
+        let map = bpf.map("SELFTEST").ok_or("no self-test map in the eBPF object")?;
+        let map: Array<&MapData, SelfTestPod> =
+            map.try_into().map_err(|e: aya::maps::MapError| e.to_string())?;
+        let found = map.get(&0, 0).map_err(|e| e.to_string())?.0;
+        let program = bpf.program_mut("selftest").ok_or("no self-test in the eBPF object")?;
+        let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
+        program.unload().map_err(explain)?;
+        if found.done == 1 { Ok(found) } else { Err("the program did not run".into()) }
     }
 
-    fn attach(&mut self, probe: &Probe) -> Result<(), String> {
-        match probe.attach {
-            Attach::TpBtf(tracepoint) => {
-                let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
-                let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
-                program.load(tracepoint, self.kernel).map_err(explain)?;
-                program.attach().map_err(explain)?;
-            }
-            Attach::Fexit(functions) => {
-                let function = functions
-                    .iter()
-                    .find(|f| self.types.has_function(f))
-                    .ok_or_else(|| format!("the kernel has none of {}", functions.join(", ")))?;
-                let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
-                let program: &mut FExit = program.try_into().map_err(explain)?;
-                let result = program.load(function, self.kernel).and_then(|()| program.attach());
-                if let Err(error) = result {
-                    let reason = explain(error);
-                    if reason.contains("Operation not permitted") {
-                        self.trampolines = Some(format!("trampoline: the kernel refuses them ({reason})"));
-                    }
-                    return Err(reason);
-                }
-            }
-            Attach::Cgroup => {
-                let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
-                cgroup::attach(program, self.cgroup_root)?;
-            }
-            Attach::Calls(calls) => {
-                // A call that this kernel does not have must not put the program at the end of every other one.
-                let calls: Vec<Call> =
-                    calls.iter().copied().filter(|call| has_call(self.types, call.name())).collect();
-                if calls.is_empty() {
-                    return Err("the kernel has no such call".into());
-                }
-                self.calls.connect(self.bpf, self.kernel, probe.program, &calls)?;
-            }
-        }
-        Ok(())
+    /// The kernel side's log lines, if the object was built with them.
+    pub fn kernel_log(&mut self) -> Option<KernelLog> {
+        KernelLog::take(self.bpf.as_mut()?)
     }
-
-    /// Takes a program of a failed rung down again; shared ones (of system calls) serve other sensors and stay.
-    fn unload(&mut self, program: &str, level: Level) {
-        if level == Level::Syscall {
-            return;
-        }
-        match self.bpf.program_mut(program) {
-            // A program that is not loaded needs no unloading.
-            Some(Program::FExit(program)) => drop(program.unload()),
-            Some(program) => cgroup::unload(program),
-            None => {}
-        }
-    }
-}
-
-/// True if the kernel has a system call of this name, or if its type information names no system calls.
-fn has_call(types: &Btf, name: &str) -> bool {
-    let known =
-        |name: &str| ["__x64_sys_", "__arm64_sys_"].iter().any(|p| types.has_function(&format!("{p}{name}")));
-    known(name) || !known("mount")
 }
 
 pub(super) fn explain(error: ProgramError) -> String {
@@ -348,33 +323,5 @@ pub(super) fn explain(error: ProgramError) -> String {
             }
         }
         other => chain(&other),
-    }
-}
-
-impl Loaded {
-    /// Attaches the self-test, calls `trigger`, reads what it found.
-    ///
-    /// # Errors
-    /// What the kernel refused, or that the program did not run.
-    pub fn selftest(&mut self, trigger: impl FnOnce()) -> Result<SelfTest, String> {
-        let kernel = AyaBtf::from_sys_fs().map_err(|e| e.to_string())?;
-        let program = self.bpf.program_mut("selftest").ok_or("no self-test in the eBPF object")?;
-        let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
-        program.load("sched_process_fork", &kernel).map_err(explain)?;
-        program.attach().map_err(explain)?;
-        trigger();
-        let map = self.bpf.map("SELFTEST").ok_or("no self-test map in the eBPF object")?;
-        let map: Array<&MapData, SelfTestPod> =
-            map.try_into().map_err(|e: aya::maps::MapError| e.to_string())?;
-        let found = map.get(&0, 0).map_err(|e| e.to_string())?.0;
-        let program = self.bpf.program_mut("selftest").ok_or("no self-test in the eBPF object")?;
-        let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
-        program.unload().map_err(explain)?;
-        if found.done == 1 { Ok(found) } else { Err("the program did not run".into()) }
-    }
-
-    /// The kernel side's log lines, if the object was built with them.
-    pub fn kernel_log(&mut self) -> Option<KernelLog> {
-        KernelLog::take(&mut self.bpf)
     }
 }

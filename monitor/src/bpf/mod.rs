@@ -2,20 +2,30 @@
 //! module that knows aya.
 
 mod accounts;
+mod attach;
 pub mod btf;
 mod calls;
 mod cgroup;
 mod control;
+mod daemon;
+mod link;
 mod loader;
 mod log;
+mod maps;
 pub mod offsets;
+mod pins;
 pub mod probes;
+mod resume;
+mod ring;
 mod rings;
 mod selftest;
 
 pub use accounts::Accounts;
 pub use control::{Control, Unwanted};
+pub use daemon::Daemon;
 pub use loader::{Kernel, LoadError, Loaded, LoaderOptions, MaxRung, SensorState, load};
 pub use log::KernelLog;
+pub use pins::{PinError, Pins};
+pub use resume::Resumed;
 pub use rings::Rings;
 pub use selftest::{SelfTestError, Truth, verify};

@@ -34,6 +34,13 @@ pub enum Verb {
     Doctor(DoctorArgs),
     /// Show what is checked
     Rules(RulesArgs),
+    /// Take programs, maps and rings out of the kernel that `run --pin` left there
+    #[command(after_help = "Example:\n  bulkhead unpin")]
+    Unpin {
+        /// Folder that was given to --pin
+        #[arg(default_value = DEFAULT_PINS)]
+        folder: PathBuf,
+    },
     /// What the daemon starts to prove its sensors
     #[command(hide = true, after_help = "Example:\n  bulkhead canary /sys/fs/cgroup")]
     Canary {
@@ -41,6 +48,9 @@ pub enum Verb {
         cgroups: PathBuf,
     },
 }
+
+/// Where `--pin` pins.
+const DEFAULT_PINS: &str = "/sys/fs/bpf/bulkhead";
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,6 +125,10 @@ pub struct RunArgs {
     /// The same for kinds that rules judge, which have a ring of their own
     #[arg(long, value_name = "RATE[,BURST]", default_value = "2000,4000", value_parser = budget)]
     pub critical_budget: Budget,
+    /// Keep programs, maps and rings in the kernel when the daemon ends, whatever it dies of, pinned below this folder of
+    /// a BPF file system; the next start with the same folder goes on with them
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_PINS)]
+    pub pin: Option<PathBuf>,
     /// Write the accounts every so many seconds; they are always written at the end
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub accounts: Option<u64>,

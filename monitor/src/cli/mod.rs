@@ -44,6 +44,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, Diagnostic> {
         Verb::Run(args) => crate::app::run(args),
         Verb::Tail(args) => crate::tail::run(args),
         Verb::Doctor(args) => crate::app::doctor(args),
+        Verb::Unpin { folder } => crate::app::unpin(folder),
         Verb::Rules(args) => rules::run(args),
         Verb::Canary { cgroups } => Ok(crate::app::canary::act(cgroups)),
     }

@@ -104,6 +104,10 @@ codes! {
     /// A thread, a descriptor or a timer could not be had.
     NoResources = 21, CannotStart, "the system refused a resource",
         "look at the limits on descriptors and processes (`ulimit -a`)";
+    /// With `--pin`, programs and maps stay below a folder of a BPF file system. It is on another file system, another
+    /// daemon uses it, or what is there cannot be read.
+    CannotPin = 22, CannotStart, "cannot pin, or use what is pinned",
+        "give --pin a folder on a BPF file system (`mount -t bpf bpf /sys/fs/bpf`) that no other daemon uses; `bulkhead unpin` empties it";
 }
 
 impl std::fmt::Display for Code {

@@ -349,5 +349,8 @@ fn strike(wrong: u64, last: bool, strikes: &mut u8, forgiven: &mut u64) -> u64 {
     new
 }
 
+mod resume;
 #[cfg(test)]
 mod tests;
+
+pub use resume::Told;

@@ -7,7 +7,7 @@ mod look;
 mod order;
 mod received;
 
-pub use account::{Account, Lost, Row, Unnamed};
+pub use account::{Account, Lost, Row, Told, Unnamed};
 pub use look::{Look, Named};
 pub use order::Order;
 pub use received::Received;

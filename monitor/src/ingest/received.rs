@@ -2,6 +2,8 @@
 
 use monitor_common::event::{EventKind, Header};
 
+use super::look::Look;
+
 /// CPUs that the tables have room for. Linux allows 8,192 (`CONFIG_NR_CPUS`).
 const CPUS: usize = 8192;
 
@@ -50,6 +52,22 @@ pub struct Received {
 }
 
 impl Received {
+    /// What somebody else must have received, if the kernel side's accounts are as `look` says and `waiting` is still
+    /// in the rings.
+    pub(super) fn before(look: &Look, waiting: &mut Received) -> Self {
+        let waiting = waiting.cpus(look.cpus.len());
+        let cpus = look.cpus.iter().zip(waiting).map(|(now, waiting)| {
+            let mut cpu = CpuReceived::default();
+            for ((came, kind), waits) in cpu.kinds.iter_mut().zip(&now.kinds).zip(waiting.kinds) {
+                *came = kind.submitted.saturating_sub(waits);
+            }
+            let total = now.total();
+            cpu.highest = cpu.total() + total.missing() + total.filtered;
+            cpu
+        });
+        Self { cpus: cpus.collect() }
+    }
+
     /// Counts one record. One of a kind or a CPU that does not exist is none that the kernel side counted: it is
     /// missed where it should be.
     pub fn add(&mut self, header: &Header) {
@@ -67,6 +85,13 @@ impl Received {
             }
             cpu.highest = header.seq;
             cpu.time = header.time;
+        }
+    }
+
+    /// Counts one record, if it has a header.
+    pub fn add_bytes(&mut self, record: &[u8]) {
+        if let Some(header) = Header::read(record) {
+            self.add(&header);
         }
     }
 

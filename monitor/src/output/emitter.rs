@@ -175,6 +175,12 @@ impl Emitter {
         }
     }
 
+    /// Batches sent on the way of this name, and batches of those that have reached their reader.
+    pub fn delivery(&self, name: &str) -> (u64, u64) {
+        let lane = self.lanes.iter().find(|lane| lane.name == name);
+        lane.map_or((0, 0), |lane| (lane.outbox.sent(), lane.outbox.delivered()))
+    }
+
     /// True if a lane of this name is there and nobody reads it any more.
     pub fn is_closed(&self, name: &str) -> bool {
         self.lanes.iter().any(|lane| lane.name == name && lane.outbox.is_closed())

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -81,6 +81,9 @@ pub struct Batch {
 pub struct Outbox {
     sender: mpsc::Sender<Batch>,
     queued: Arc<AtomicUsize>,
+    /// Batches sent.
+    sent: u64,
+    delivered: Arc<AtomicU64>,
     limits: Limits,
     pending: Vec<u8>,
     marks: Vec<(Mark, usize)>,
@@ -93,22 +96,26 @@ pub struct Outbox {
 pub struct Inbox {
     receiver: mpsc::Receiver<Batch>,
     queued: Arc<AtomicUsize>,
+    delivered: Arc<AtomicU64>,
 }
 
 /// A queue with these limits.
 pub fn queue(limits: Limits) -> (Outbox, Inbox) {
     let (sender, receiver) = mpsc::channel(limits.batches.max(1));
     let queued = Arc::new(AtomicUsize::new(0));
+    let delivered = Arc::new(AtomicU64::new(0));
     let outbox = Outbox {
         sender,
         queued: Arc::clone(&queued),
+        sent: 0,
+        delivered: Arc::clone(&delivered),
         limits,
         pending: Vec::new(),
         marks: Vec::new(),
         shed: Shed::default(),
         closed: false,
     };
-    (outbox, Inbox { receiver, queued })
+    (outbox, Inbox { receiver, queued, delivered })
 }
 
 impl Outbox {
@@ -157,6 +164,16 @@ impl Outbox {
             && self.sender.capacity() > 1
     }
 
+    /// Batches sent so far: a mark to compare with what [`Self::delivered`] says later.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Batches that the sink says it has delivered; all of them once nobody reads any more.
+    pub fn delivered(&self) -> u64 {
+        if self.closed { u64::MAX } else { self.delivered.load(Ordering::Acquire) }
+    }
+
     /// True once nobody reads any more; lines are then dropped and not counted.
     pub fn is_closed(&self) -> bool {
         self.closed
@@ -181,6 +198,7 @@ impl Outbox {
                 let lines = self.marks.len() as u64;
                 self.marks.clear();
                 self.queued.fetch_add(size, Ordering::Relaxed);
+                self.sent += 1;
                 permit.send(Batch { bytes: take_bytes(&mut self.pending), lines, kept });
                 true
             }
@@ -243,6 +261,11 @@ impl Inbox {
         self.taken(batch)
     }
 
+    /// Says that one more batch has reached its reader.
+    pub fn deliver(&self) {
+        self.delivered.fetch_add(1, Ordering::Release);
+    }
+
     fn taken(&self, batch: Option<Batch>) -> Option<Batch> {
         let size = batch.as_ref().map_or(0, |b| b.bytes.len());
         self.queued.fetch_sub(size, Ordering::Relaxed);
@@ -276,6 +299,9 @@ mod tests {
         let batch = inbox.recv_blocking().unwrap();
         assert_eq!((batch.lines, batch.kept), (3, vec![(2, 2..8)]));
         assert_eq!(&batch.bytes[..], b"a\nready\nb\n");
+        assert_eq!((outbox.sent(), outbox.delivered()), (1, 0));
+        inbox.deliver();
+        assert_eq!(outbox.delivered(), 1);
         drop(outbox);
         assert_eq!(all(&mut inbox), "");
     }

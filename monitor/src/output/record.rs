@@ -206,6 +206,15 @@ pub enum Status<'a> {
         /// Release of the kernel (`uname -r`).
         kernel: &'a str,
     },
+    /// The programs that an earlier daemon pinned were taken over: nothing was lost but what a `loss` record says.
+    Resumed {
+        /// When that daemon last looked at the rings, nanoseconds since boot.
+        since: u64,
+        /// How long nobody looked, nanoseconds.
+        gap: u64,
+        /// Records that waited.
+        waiting: u64,
+    },
     /// Which sensors see what.
     Coverage {
         /// Every sensor of the probe table.
@@ -237,16 +246,18 @@ pub enum Status<'a> {
 
 impl Status<'_> {
     /// The names of the statuses, in the order in which they come.
-    pub const NAMES: &'static [&'static str] = &["starting", "coverage", "ready", "accounts", "stopping"];
+    pub const NAMES: &'static [&'static str] =
+        &["starting", "resumed", "coverage", "ready", "accounts", "stopping"];
 
     /// Its place in [`Self::NAMES`].
     pub const fn slot(&self) -> u8 {
         match self {
             Self::Starting { .. } => 0,
-            Self::Coverage { .. } => 1,
-            Self::Ready { .. } => 2,
-            Self::Accounts(_) => 3,
-            Self::Stopping { .. } => 4,
+            Self::Resumed { .. } => 1,
+            Self::Coverage { .. } => 2,
+            Self::Ready { .. } => 3,
+            Self::Accounts(_) => 4,
+            Self::Stopping { .. } => 5,
         }
     }
 

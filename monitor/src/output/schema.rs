@@ -242,6 +242,7 @@ fn status_cases(common: &Map<String, Value>) -> Vec<Value> {
     ]);
     let own = |name: &str| match name {
         "starting" => vec![("version", text()), ("kernel", text())],
+        "resumed" => vec![("since", reference("time")), ("gap_ns", unsigned()), ("waiting", unsigned())],
         "coverage" => vec![("sensors", json!({"type": "array", "items": sensor}))],
         "ready" => ["attached", "sensors", "containers"].map(|n| (n, unsigned())).to_vec(),
         "accounts" => accounts(),

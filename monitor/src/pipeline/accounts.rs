@@ -6,7 +6,7 @@ use super::Pipeline;
 use crate::bpf::probes::sensor_of;
 use crate::container::ContainerKey;
 use crate::detect::Detector;
-use crate::ingest::{Look, Lost, Received, Row};
+use crate::ingest::{Look, Lost, Received, Row, Told};
 use crate::output::record::loss_reason;
 use crate::output::{Accounts, Body, ContainerCounts, Counts, Loss, Place, Status};
 use crate::process::ProcessTable;
@@ -40,13 +40,13 @@ impl Pipeline {
         self.pending.look = Some(look);
     }
 
-    /// Checks the accounts if there was a look before the last drain. To be called after each drain.
-    pub fn check_accounts(&mut self, time: u64, received: &mut Received) {
-        let Some(look) = self.pending.look.take() else { return };
+    /// Checks the accounts if there was a look before the last drain. To be called after each drain. True if it did.
+    pub fn check_accounts(&mut self, time: u64, received: &mut Received) -> bool {
+        let Some(look) = self.pending.look.take() else { return false };
         let patient = !look.last && time.saturating_sub(self.pending.since) < PATIENCE;
         if patient && !self.account.has_arrived(&look, received) {
             self.pending.look = Some(look);
-            return;
+            return false;
         }
         let mut lost = std::mem::take(&mut self.lost);
         self.account.check(&look, received, &mut lost);
@@ -54,6 +54,33 @@ impl Pipeline {
             self.report(time, &lost);
         }
         self.lost = lost;
+        true
+    }
+
+    /// Goes on where a daemon left off at `alive` (nanoseconds since boot), as `look` shows the accounts while
+    /// `waiting` was in the rings; `told` are the losses that it had reported. Gives what counts as received.
+    pub fn resume(
+        &mut self,
+        time: u64,
+        alive: u64,
+        look: &Look,
+        waiting: &mut Received,
+        told: &Told,
+    ) -> Received {
+        let records: u64 = waiting.cpus(look.cpus.len()).iter().map(|cpu| cpu.total()).sum();
+        let gap = time.saturating_sub(alive);
+        self.status(time, Status::Resumed { since: alive, gap, waiting: records });
+        let mut lost = Vec::new();
+        let received = self.account.resume(look, waiting, told, (alive, time), &mut lost);
+        for lost in &lost {
+            self.report(time, lost);
+        }
+        received
+    }
+
+    /// The losses that have been reported.
+    pub fn told(&self) -> Told {
+        self.account.told()
     }
 
     fn report(&mut self, time: u64, lost: &Lost) {

@@ -163,6 +163,10 @@ fn status(line: &mut Line, record: &Value) {
             out.push_str(" on ");
             show(out, &record["kernel"], "");
         }
+        "resumed" => {
+            let (gap, waiting) = (number("gap_ns") / 1_000_000, number("waiting"));
+            let _ = write!(out, ": nobody looked for {gap} ms, {waiting} records waited");
+        }
         "accounts" => {
             let numbers = Counts::NAMES.map(number);
             summary::accounts(out, &numbers, record["balanced"].as_bool().unwrap_or(false));

@@ -3,9 +3,10 @@
 mod group;
 mod mutate;
 mod older;
+mod pinned;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +135,16 @@ impl Claims {
 
 impl Stage {
     fn daemon(&self, rung: Rung, disabled: &[String]) -> anyhow::Result<Started> {
+        self.start_daemon(rung, disabled, None)
+    }
+
+    fn daemon_pinned(&self, rung: Rung, pins: &Path) -> anyhow::Result<Started> {
+        self.start_daemon(rung, &[], Some(pins))
+    }
+
+    fn start_daemon(&self, rung: Rung, disabled: &[String], pins: Option<&Path>) -> anyhow::Result<Started> {
         let plan = Plan {
+            pins,
             program: &self.flags.bulkhead,
             work: &self.work,
             rung,
@@ -177,7 +187,7 @@ impl Stage {
             }
             Err(error) => tally.fail(&name, &format!("{error:#}")),
         }
-        Ok(())
+        pinned::run(self, rung, &mut claims, tally)
     }
 
     /// What the daemon said beside what scenarios asked for.

@@ -157,6 +157,7 @@ fn text_looks_like_this() {
 20:30:00.123 LOSS      12 entries lost: map_full, map TASKS, which holds 32768:…
 20:30:00.123 LOSS      12 runs lost: skipped_run, event fork, program exit_mount
 20:30:00.123 status    accounts: 3 attempted, 2 submitted, 2 received, 1 ring_f…
+20:30:00.123 status    resumed: nobody looked for 2 ms, 3 records waited
 20:30:00.123 status    ready: 1 of 2 sensors, 3 containers running
 20:30:00.123 status    stopping: SIGINT; 9 records, 1 findings, 0 lost";
     assert_eq!(all, want, "\n{all}");

@@ -141,6 +141,9 @@ fn status_text(out: &mut String, status: &Status<'_>) {
             words(out, [version.as_bytes(), b"on", kernel.as_bytes()].into_iter());
             Ok(())
         }
+        Status::Resumed { gap, waiting, .. } => {
+            write!(out, ": nobody looked for {} ms, {waiting} records waited", gap / 1_000_000)
+        }
         Status::Coverage { sensors } => {
             let missing = sensors.iter().filter(|s| s.rung.is_none()).map(|s| s.sensor);
             summary::coverage(out, sensors.len(), missing);

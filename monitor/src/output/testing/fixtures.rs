@@ -250,6 +250,7 @@ impl Fixture {
             containers: &[container],
             ..Accounts::default()
         })));
+        give(Body::Status(record::Status::Resumed { since: 1, gap: 2_000_000, waiting: 3 }));
         give(Body::Status(record::Status::Ready { attached: 1, sensors: 2, containers: 3 }));
         give(Body::Status(record::Status::Stopping { reason: "SIGINT", received: 9, findings: 1, lost: 0 }));
     }

@@ -20,7 +20,7 @@ pub enum Ended {
 pub fn pump(inbox: &mut Inbox, out: &mut impl Write) -> io::Result<Ended> {
     while let Some(batch) = inbox.recv_blocking() {
         match out.write_all(&batch.bytes).and_then(|()| out.flush()) {
-            Ok(()) => {}
+            Ok(()) => inbox.deliver(),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Ended::BrokenPipe),
             Err(error) => return Err(error),
         }

@@ -74,7 +74,7 @@ impl Format for JsonFormat {
                 context::particulars(&mut w, container, self.clock);
             }
             Body::Loss(ref body) => loss(&mut w, body, self.clock),
-            Body::Status(ref body) => status(&mut w, body),
+            Body::Status(ref body) => status(&mut w, body, self.clock),
         }
         w.close();
         w.end_line();
@@ -182,12 +182,18 @@ fn loss(w: &mut Writer<'_>, loss: &Loss<'_>, clock: Clock) {
     }
 }
 
-fn status(w: &mut Writer<'_>, status: &Status<'_>) {
+fn status(w: &mut Writer<'_>, status: &Status<'_>, clock: Clock) {
     w.text("status", status.name());
     match *status {
         Status::Starting { version, kernel } => {
             w.text("version", version);
             w.text("kernel", kernel);
+        }
+        Status::Resumed { since, gap, waiting } => {
+            w.key("since");
+            w.quoted(|out| clock.rfc3339(since, out));
+            w.field("gap_ns", gap);
+            w.field("waiting", waiting);
         }
         Status::Coverage { sensors } => {
             w.key("sensors");

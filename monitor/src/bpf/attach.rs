@@ -1,0 +1,145 @@
+//! Finds for each sensor the best rung that works on this kernel, by trying.
+
+use std::path::Path;
+
+use aya::programs::links::FdLink;
+use aya::programs::{BtfTracePoint, FExit, Program};
+use aya::{Btf as AyaBtf, Ebpf};
+use monitor_common::call::Call;
+
+use super::btf::Btf;
+use super::calls::Calls;
+use super::cgroup;
+use super::link::Links;
+use super::loader::{MaxRung, SensorState, explain};
+use super::probes::{Attach, Level, Probe, Rung, Sensor};
+
+/// What trying needs.
+pub(super) struct Attacher<'a> {
+    pub(super) bpf: &'a mut Ebpf,
+    pub(super) links: &'a mut Links,
+    pub(super) calls: &'a mut Calls,
+    pub(super) kernel: &'a AyaBtf,
+    pub(super) types: &'a Btf,
+    pub(super) max: MaxRung,
+    pub(super) cgroup_root: Option<&'a Path>,
+    /// Set once a trampoline was refused for a reason that holds for all of them.
+    pub(super) trampolines: Option<String>,
+}
+
+impl Attacher<'_> {
+    /// Attaches the best rung that works.
+    pub(super) fn best_rung(&mut self, sensor: &'static Sensor) -> SensorState {
+        let mut state = SensorState { sensor, rung: None, left_out: Vec::new(), refused: Vec::new() };
+        for rung in sensor.rungs {
+            if rung.level == Level::Trampoline {
+                if self.max == MaxRung::NoTrampoline {
+                    state.refused.push("trampoline: switched off by --rung".into());
+                    continue;
+                }
+                if let Some(reason) = &self.trampolines {
+                    state.refused.push(reason.clone());
+                    continue;
+                }
+            }
+            match self.attach_all(rung) {
+                Ok(left_out) => {
+                    state.rung = Some(rung);
+                    state.left_out = left_out;
+                    break;
+                }
+                Err(reason) => state.refused.push(format!("{}: {reason}", rung.level.name())),
+            }
+        }
+        state
+    }
+
+    fn attach_all(&mut self, rung: &Rung) -> Result<Vec<&'static str>, String> {
+        let (mut done, mut left_out) = (Vec::new(), Vec::new());
+        let before = self.links.len();
+        for probe in rung.probes {
+            if let Err(reason) = self.attach(probe) {
+                if probe.optional && self.trampolines.is_none() {
+                    left_out.push(probe.program);
+                    continue;
+                }
+                // Detached first, then unloaded.
+                self.links.truncate(before);
+                for program in done {
+                    self.unload(program, rung.level);
+                }
+                return Err(format!("{}: {reason}", probe.program));
+            }
+            done.push(probe.program);
+        }
+        Ok(left_out)
+    }
+
+    fn attach(&mut self, probe: &Probe) -> Result<(), String> {
+        match probe.attach {
+            Attach::TpBtf(tracepoint) => {
+                let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
+                let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
+                program.load(tracepoint, self.kernel).map_err(explain)?;
+                let id = program.attach().map_err(explain)?;
+                self.links
+                    .push((probe.program, FdLink::from(program.take_link(id).map_err(explain)?).into()));
+            }
+            Attach::Fexit(functions) => {
+                let function = functions
+                    .iter()
+                    .find(|f| self.types.has_function(f))
+                    .ok_or_else(|| format!("the kernel has none of {}", functions.join(", ")))?;
+                let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
+                let program: &mut FExit = program.try_into().map_err(explain)?;
+                let result = program.load(function, self.kernel).and_then(|()| program.attach());
+                match result.and_then(|id| program.take_link(id)) {
+                    Ok(link) => self.links.push((probe.program, FdLink::from(link).into())),
+                    Err(error) => {
+                        let reason = explain(error);
+                        if reason.contains("Operation not permitted") {
+                            self.trampolines =
+                                Some(format!("trampoline: the kernel refuses them ({reason})"));
+                        }
+                        return Err(reason);
+                    }
+                }
+            }
+            Attach::Cgroup => {
+                let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
+                let link = cgroup::attach(program, self.cgroup_root)?;
+                self.links.push((probe.program, link));
+            }
+            Attach::Calls(calls) => {
+                // A call that this kernel does not have must not put the program at the end of every other one.
+                let calls: Vec<Call> =
+                    calls.iter().copied().filter(|call| has_call(self.types, call.name())).collect();
+                if calls.is_empty() {
+                    return Err("the kernel has no such call".into());
+                }
+                self.calls.connect(self.bpf, self.links, self.kernel, probe.program, &calls)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a program of a failed rung down again; shared ones (of system calls) serve other sensors and stay.
+    fn unload(&mut self, program: &str, level: Level) {
+        if level == Level::Syscall {
+            return;
+        }
+        match self.bpf.program_mut(program) {
+            // A program that is not loaded needs no unloading.
+            Some(Program::FExit(program)) => drop(program.unload()),
+            Some(program) => cgroup::unload(program),
+            None => {}
+        }
+    }
+}
+
+/// True if the kernel has a system call of this name, or if its type information names no system calls.
+fn has_call(types: &Btf, name: &str) -> bool {
+    let known =
+        |name: &str| ["__x64_sys_", "__arm64_sys_"].iter().any(|p| types.has_function(&format!("{p}{name}")));
+    known(name) || !known("mount")
+}
