@@ -13,7 +13,7 @@ use aya_ebpf::maps::ring_buf::RingBufEntry;
 use monitor_common::event::{EventKind, HEADER_LEN, Header, STRING_PREFIX, TRUNCATED, UNREACHABLE, flags};
 use monitor_common::offsets::FieldId as F;
 
-use crate::account::{self, Attempt};
+use crate::account;
 use crate::filter::Subject;
 use crate::kernel::Ptr;
 use crate::maps::{BULK, CRITICAL, opaque};
@@ -58,6 +58,8 @@ pub(crate) struct Slot<T, const N: usize> {
 /// never look alike to it. What is loaded from the slot is simply unknown to it, so that all paths meet again.
 #[repr(C)]
 struct Work {
+    /// Flags for `bpf_ringbuf_submit`.
+    wake: u64,
     /// Bytes of the tail used.
     at: u64,
     /// Bytes of the path written.
@@ -74,9 +76,6 @@ pub(crate) struct Out<T: 'static, const N: usize> {
     entry: RingBufEntry<Slot<T, N>>,
     ring: Ring,
     kind: EventKind,
-    attempt: Attempt,
-    /// Flags for `bpf_ringbuf_submit`.
-    wake: u64,
 }
 
 /// Reserves a slot for a record of this kind about this task. `None` if there is to be none, which is counted:
@@ -107,12 +106,19 @@ pub(crate) fn reserve<T: 'static, const N: usize>(
     };
     match entry {
         Some(entry) => {
-            let mut out = Out { entry, ring, kind, attempt, wake };
+            let mut out = Out { entry, ring, kind };
+            let slot = out.entry.as_mut_ptr();
+            // SAFETY: the slot is reserved memory of this type.
+            unsafe {
+                (&raw mut (*slot).header.seq).write(attempt.seq);
+                (&raw mut (*slot).header.time).write(attempt.now);
+            }
+            out.set(offset_of!(Work, wake), wake);
             out.set(offset_of!(Work, at), 0);
             Some(out)
         }
         None => {
-            attempt.ring_full(ring, subject.container);
+            account::ring_full(ring, kind, subject.container);
             None
         }
     }
@@ -359,26 +365,26 @@ impl<T: 'static, const N: usize> Out<T, N> {
         if self.ring != Ring::Bulk {
             bits |= flags::CRITICAL;
         }
-        let header = Header {
-            kind: self.kind as u16,
-            len: (HEADER_LEN + size_of::<T>() + at) as u16,
-            // SAFETY: the helper has no preconditions.
-            cpu: unsafe { bpf_get_smp_processor_id() } as u16,
-            flags: bits,
-            seq: self.attempt.seq,
-            time: self.attempt.now,
-            container: subject.container,
-            cgroup: subject.cgroup,
-            pid: subject.pid,
-            tid: subject.tid,
-            started: subject.task.started(),
-            uid,
-            euid,
-        };
+        let len = (HEADER_LEN + size_of::<T>() + at) as u16;
+        let started = subject.task.started();
         let slot = self.entry.as_mut_ptr();
-        // SAFETY: the slot is reserved memory of this type.
-        unsafe { (&raw mut (*slot).header).write(header) };
-        self.attempt.submitted();
-        self.entry.submit(self.wake);
+        // SAFETY: the slot is reserved memory of this type, and the helper has no preconditions. Field by field:
+        // a header on the stack would be 64 of its 512 bytes.
+        unsafe {
+            (*slot).header.kind = self.kind as u16;
+            (*slot).header.len = len;
+            (*slot).header.cpu = bpf_get_smp_processor_id() as u16;
+            (*slot).header.flags = bits;
+            (*slot).header.container = subject.container;
+            (*slot).header.cgroup = subject.cgroup;
+            (*slot).header.pid = subject.pid;
+            (*slot).header.tid = subject.tid;
+            (*slot).header.started = started;
+            (*slot).header.uid = uid;
+            (*slot).header.euid = euid;
+        }
+        account::submitted(self.kind);
+        let wake = self.get(offset_of!(Work, wake));
+        self.entry.submit(wake);
     }
 }

@@ -67,7 +67,6 @@ impl Subject {
     pub(crate) fn current() -> Option<Self> {
         let ids = bpf_get_current_pid_tgid();
         let (pid, tid) = ((ids >> 32) as u32, ids as u32);
-        let config = config();
         if pid == daemon_pid() {
             return None;
         }
@@ -85,7 +84,7 @@ impl Subject {
             });
         }
         let cgroup = cgroup::of_current(task);
-        if cgroup == config.root_cgroup {
+        if cgroup == config!(root_cgroup) {
             return None;
         }
         let container = container_of(cgroup)?;
@@ -127,7 +126,7 @@ pub(crate) fn put(tid: u32, entry: &TaskEntry) {
 
 /// Gives a task of a container its entry, if it has none: it is older than the daemon, or came by a way that
 /// no hook saw.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn adopt(task: Task, tid: u32, container: u64) {
     let cred = task.cred();
     let entry = TaskEntry {
@@ -204,18 +203,20 @@ pub(crate) fn compare_creds(subject: &Subject) {
     if subject.runtime || subject.container == 0 {
         return;
     }
-    let Some(before) = entry(subject.tid) else { return };
-    if before.flags & task_flags::CREDS == 0 {
+    let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return };
+    // SAFETY: a live map value.
+    let (flags, old_uid, old_euid) = unsafe { ((*entry).flags, (*entry).uid, (*entry).euid) };
+    if flags & task_flags::CREDS == 0 {
         return;
     }
     let (uid, euid) = subject.task.uids();
-    if uid != before.uid || euid != before.euid {
+    if uid != old_uid || euid != old_euid {
         report_creds(subject, 0, 0, 0);
     }
 }
 
 /// Writes a credentials record and remembers what it says.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
     let cred = subject.task.cred();
     let mut old = (cred.uid, cred.euid, cred.suid, cred.cap_permitted);
@@ -234,25 +235,28 @@ pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
     }
     let Some(mut out) = reserve::<CredRecord, 0>(Ring::Critical, EventKind::Cred, subject) else { return };
     let user_ns = Ptr(cred.user_ns);
-    out.body(CredRecord {
-        old_cap_permitted: old.3,
-        cap_permitted: cred.cap_permitted,
-        cap_effective: cred.cap_effective,
-        op,
-        ret,
-        wanted,
-        old_uid: old.0,
-        old_euid: old.1,
-        old_suid: old.2,
-        new_uid: cred.uid,
-        new_euid: cred.euid,
-        new_suid: cred.suid,
-        new_fsuid: cred.fsuid,
-        new_gid: cred.gid,
-        new_egid: cred.egid,
-        user_ns: user_ns.read(F::UserInum),
-        ns_root: ns::root_uid(user_ns),
-    });
+    let body = out.body_ptr();
+    // SAFETY: `body` is the slot's payload, writable and aligned; every field is written. Field by field, for the
+    // stack's sake.
+    unsafe {
+        (*body).old_cap_permitted = old.3;
+        (*body).cap_permitted = cred.cap_permitted;
+        (*body).cap_effective = cred.cap_effective;
+        (*body).op = op;
+        (*body).ret = ret;
+        (*body).wanted = wanted;
+        (*body).old_uid = old.0;
+        (*body).old_euid = old.1;
+        (*body).old_suid = old.2;
+        (*body).new_uid = cred.uid;
+        (*body).new_euid = cred.euid;
+        (*body).new_suid = cred.suid;
+        (*body).new_fsuid = cred.fsuid;
+        (*body).new_gid = cred.gid;
+        (*body).new_egid = cred.egid;
+        (*body).user_ns = user_ns.read(F::UserInum);
+        (*body).ns_root = ns::root_uid(user_ns);
+    }
     out.submit(subject, 0);
 }
 

@@ -92,12 +92,15 @@ pub(crate) static CONFIG: Config = Config {
     critical_budget: BudgetLimit { interval: 0, burst: 0 },
 };
 
-/// The configuration; a read that the compiler may not fold, because the loader changes the bytes.
-#[inline(always)]
-pub(crate) fn config() -> Config {
-    // SAFETY: CONFIG is a valid, aligned static.
-    unsafe { core::ptr::read_volatile(&raw const CONFIG) }
+/// A field of the configuration, read so that the compiler may not fold it, because the loader changes the bytes.
+/// Field by field: a copy of all of it would be a fifth of the stack.
+macro_rules! config {
+    ($field:ident) => {{
+        // SAFETY: a field of a valid, aligned static.
+        unsafe { core::ptr::read_volatile(&raw const $crate::maps::CONFIG.$field) }
+    }};
 }
+pub(crate) use config;
 
 /// Adds one to a counter of this CPU.
 #[inline(always)]

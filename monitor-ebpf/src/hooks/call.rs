@@ -19,7 +19,7 @@ const MS_PROPAGATION: u64 = (1 << 17) | (1 << 18) | (1 << 19) | (1 << 20);
 const MOVE_MOUNT_F_EMPTY_PATH: u64 = 4;
 
 /// Mounts and file system contexts. `args` are the call's, `ret` its result.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_mount(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
     // Where each call keeps its target, source, type and flags (man 2 of each); 0 where it has none.
     let (target, source, fstype, flags) = match call {
@@ -70,7 +70,7 @@ pub(crate) fn leave_mount(subject: &Subject, call: Call, args: &[u64; 6], ret: i
 }
 
 /// `pivot_root` and `chroot`.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_root(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
     let Some(mut out) = reserve::<Root, { STRING_MAX + 8 }>(Ring::Critical, EventKind::Root, subject) else {
         return;
@@ -91,7 +91,7 @@ pub(crate) fn leave_root(subject: &Subject, call: Call, args: &[u64; 6], ret: i6
 }
 
 /// `setns` and `unshare`.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_namespace(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
     let (flags, wanted) = match call {
         Call::Setns => (args[1], namespace_of_fd(subject, args[0] as u32)),
@@ -130,19 +130,19 @@ fn namespace_of_fd(subject: &Subject, fd: u32) -> u32 {
 }
 
 /// The set*id family and `capset`.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_cred(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
     filter::report_creds(subject, call as u32, ret as i32, args[0] as u32);
 }
 
 /// `connect`, `bind`, `listen`.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_socket(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
     report_socket_call(subject, call, args, ret as i32);
 }
 
 /// After an open: only what is foreign is reported.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_open(subject: &Subject, _call: Call, _args: &[u64; 6], ret: i64) {
     if ret >= 0 && !subject.runtime {
         let _ = check_foreign(subject, subject.task.file(ret as u32), 0);

@@ -144,7 +144,7 @@ fn settle(entry: &mut TaskEntry, cgroup: u64, found: u64) -> u64 {
         entry.container = found;
         return found;
     }
-    if cgroup == config().root_cgroup || entry.container != 0 {
+    if cgroup == config!(root_cgroup) || entry.container != 0 {
         return 0;
     }
     if CGROUPS.insert(&cgroup, &CgroupEntry { container: cgroup }, 0).is_err() {

@@ -93,7 +93,7 @@ pub(crate) fn is_wanted(call: Call, args: &[u64; 6]) -> bool {
 
 /// The calls, at their end. The target is a number in the caller's pid namespace: only in the initial one is it
 /// known whose it is, and in no other is a process of the host in reach.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_control(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
     let _ = try_leave(subject, call, args, ret);
 }

@@ -153,7 +153,7 @@ pub(crate) fn is_wanted(_call: Call, args: &[u64; 6]) -> bool {
 }
 
 /// `mmap` and `mprotect` at their end: `(address, length, protection, flags, descriptor, offset)`.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_memory(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
     if subject.runtime || subject.container == 0 {
         return;
@@ -172,7 +172,7 @@ pub(crate) fn leave_memory(subject: &Subject, call: Call, args: &[u64; 6], ret: 
 }
 
 /// `memfd_create(name, flags)` at its end.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_memfd(subject: &Subject, _call: Call, args: &[u64; 6], ret: i64) {
     let _ = report_memfd(subject, args[0], args[1], ret);
 }

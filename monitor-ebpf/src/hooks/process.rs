@@ -70,7 +70,7 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
     if subject.runtime
         && !runtime_program
         && subject.container == 0
-        && mount_inum(executable) == config().host_mnt_ns
+        && mount_inum(executable) == config!(host_mnt_ns)
     {
         // A helper of the runtime on the host: from here on it is a host process like any other.
         let _ = TASKS.remove(&subject.tid);
@@ -88,13 +88,12 @@ fn mount_inum(file: Ptr) -> u32 {
 /// not the host's, after the task has left the host's root directory.
 #[inline(always)]
 fn is_container_content(task: Task, executable: Ptr) -> bool {
-    let config = config();
     let own = ns::mnt_inum(task.mnt_ns());
-    if own == 0 || own == config.host_mnt_ns || mount_inum(executable) != own {
+    if own == 0 || own == config!(host_mnt_ns) || mount_inum(executable) != own {
         return false;
     }
     let id = file::id(task.root().1.follow(F::DentryInode));
-    id.ino != config.host_root_ino || id.dev != config.host_root_dev
+    id.ino != config!(host_root_ino) || id.dev != config!(host_root_dev)
 }
 
 /// A runtime task becomes a task of its container: ENTRY the first time, JOIN after that.
@@ -118,62 +117,79 @@ fn enter(known: Subject) -> (Subject, u32) {
         }
         how = transition::ENTRY;
     }
-    let cred = known.task.cred();
+    become_inside(known.task, known.tid, container);
+    (Subject { container, runtime: false, ..known }, how)
+}
+
+/// Gives a task the entry of a task of its container. Not inlined: only the stack that it needs counts against
+/// what is done after it.
+#[inline(never)]
+fn become_inside(task: Task, tid: u32, container: u64) {
+    let cred = task.cred();
     filter::put(
-        known.tid,
+        tid,
         &TaskEntry {
             container,
-            state: filter::digest(known.task),
+            state: filter::digest(task),
             cap_permitted: cred.cap_permitted,
             flags: task_flags::CREDS,
             uid: cred.uid,
             euid: cred.euid,
             suid: cred.suid,
-            confined: known.task.confined(),
+            confined: task.confined(),
             reserved: 0,
         },
     );
-    (Subject { container, runtime: false, ..known }, how)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
     // From here on its program is known, or the entry says otherwise.
     let subject = &Subject { stale: false, ..*subject };
     let task = subject.task;
-    let cred = task.cred();
-    let before = filter::entry(subject.tid).unwrap_or_default();
-    let known = before.flags & task_flags::CREDS != 0;
-    let raised = known && before.euid != 0 && cred.euid == 0;
+    let cred = task.cred_ptr();
+    let (mut known, mut old_euid, mut old_permitted) = (false, 0, 0);
+    if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
+        // SAFETY: a live map value.
+        unsafe {
+            known = (*entry).flags & task_flags::CREDS != 0;
+            old_euid = (*entry).euid;
+            old_permitted = (*entry).cap_permitted;
+        }
+    }
+    let raised = known && old_euid != 0 && cred.read::<u32>(F::CredEuid) == 0;
     let ring = match how {
         transition::NONE if raised => Ring::Critical,
         transition::NONE => Ring::Bulk,
         _ => Ring::Vital,
     };
     let mut stale = task_flags::STALE;
-    let facts = file::inode(inode);
-    let (start, end) = task.arguments();
     if let Some(mut out) = reserve::<Exec, { 2 * PATH_MAX + ARGV_MAX + 32 }>(ring, EventKind::Exec, subject) {
-        out.body(Exec {
-            exe_ino: facts.ino,
-            exe_ctime: facts.ctime,
-            exe_magic: facts.magic,
-            old_cap_permitted: before.cap_permitted,
-            cap_permitted: cred.cap_permitted,
-            cap_effective: cred.cap_effective,
-            ppid: task.ppid(),
-            gid: cred.gid,
-            exe_dev: facts.dev,
-            exe_nlink: facts.nlink,
-            exe_mode: facts.mode,
-            exe_uid: facts.uid,
-            exe_mnt_ns: mount_inum(executable),
-            old_euid: before.euid,
-            old_known: u32::from(known),
-            transition: how,
-            exe_layer: overlay::layer_of(inode, facts.magic),
-            argv_len: end.wrapping_sub(start) as u32,
-        });
+        let (start, end) = task.arguments();
+        let facts = file::inode(inode);
+        let body = out.body_ptr();
+        // Field by field: a whole record on the stack would leave too little of its 512 bytes.
+        // SAFETY: `body` is the slot's payload, writable and aligned; every field is written.
+        unsafe {
+            (*body).exe_ino = facts.ino;
+            (*body).exe_ctime = facts.ctime;
+            (*body).exe_magic = facts.magic;
+            (*body).exe_dev = facts.dev;
+            (*body).exe_nlink = facts.nlink;
+            (*body).exe_mode = facts.mode;
+            (*body).exe_uid = facts.uid;
+            (*body).exe_layer = overlay::layer_of(inode, facts.magic);
+            (*body).old_cap_permitted = old_permitted;
+            (*body).old_euid = old_euid;
+            (*body).old_known = u32::from(known);
+            (*body).cap_permitted = cred.read(F::CredCapPermitted);
+            (*body).cap_effective = cred.read(F::CredCapEffective);
+            (*body).gid = cred.read(F::CredGid);
+            (*body).ppid = task.ppid();
+            (*body).exe_mnt_ns = mount_inum(executable);
+            (*body).transition = how;
+            (*body).argv_len = end.wrapping_sub(start) as u32;
+        }
         let root = task.root();
         out.path((executable.follow(F::FileMnt), executable.follow(F::FileDentry)), root);
         out.user_bytes::<ARGV_MAX>(start, end.wrapping_sub(start), 0);
@@ -184,10 +200,10 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
     if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
         // SAFETY: a live map value; this task is the only one to write its entry.
         unsafe {
-            (*entry).uid = cred.uid;
-            (*entry).euid = cred.euid;
-            (*entry).suid = cred.suid;
-            (*entry).cap_permitted = cred.cap_permitted;
+            (*entry).uid = cred.read(F::CredUid);
+            (*entry).euid = cred.read(F::CredEuid);
+            (*entry).suid = cred.read(F::CredSuid);
+            (*entry).cap_permitted = cred.read(F::CredCapPermitted);
             let kept = (*entry).flags & !(task_flags::STALE | task_flags::OF_PROGRAM);
             (*entry).flags = kept | task_flags::CREDS | stale;
         }
@@ -208,7 +224,7 @@ fn try_fork(child: Task) -> Option<()> {
     let child_cgroup = cgroup::of_task(child);
     let Some(parent) = Subject::current() else {
         // A host process may put its child straight into a container (CLONE_INTO_CGROUP).
-        if child_cgroup != config().root_cgroup
+        if child_cgroup != config!(root_cgroup)
             && let Some(container) = filter::container_of(child_cgroup)
         {
             filter::adopt(child, tid, container);

@@ -75,7 +75,7 @@ fn report(subject: &Subject, target: Task, record: Ptrace) -> Option<()> {
 }
 
 /// The calls that ask for access, at their end.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn leave_ptrace(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
     if subject.runtime || subject.container == 0 {
         return;

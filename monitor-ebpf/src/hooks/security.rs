@@ -85,39 +85,55 @@ fn peer_file(peer: Ptr, record: &mut Socket) {
 /// A socket call at its end.
 #[inline(always)]
 pub(crate) fn report_socket_call(subject: &Subject, call: Call, args: &[u64; 6], ret: i32) {
-    let mut record = Socket { ret, is_final: 1, ..Socket::default() };
-    let mut name = (0, 0);
     let socket = if ret >= 0 { sock::of_file(subject.task.file(args[0] as u32)) } else { Ptr::NULL };
-    let kind = match call {
-        Call::Listen => {
-            local_address(socket, &mut record);
-            EventKind::Listen
-        }
-        _ => {
-            name = read_address(Memory::User, args[1], args[2] & 0xff, &mut record);
-            if call == Call::Connect && record.family == u32::from(AF_UNIX) {
-                peer_file(sock::unix_peer(socket), &mut record);
-            }
-            if call == Call::Connect { EventKind::Connect } else { EventKind::Bind }
-        }
+    let (kind, family) = match call {
+        Call::Listen => (EventKind::Listen, sock::family(socket)),
+        Call::Connect => (EventKind::Connect, read_user(args[1])),
+        _ => (EventKind::Bind, read_user(args[1])),
     };
-    submit(subject, kind, record, name, Memory::User);
+    report(subject, kind, family, Memory::User, |record| {
+        record.ret = ret;
+        record.is_final = 1;
+        if call == Call::Listen {
+            local_address(socket, record);
+            return (0, 0);
+        }
+        let name = read_address(Memory::User, args[1], args[2] & 0xff, record);
+        if call == Call::Connect && record.family == u32::from(AF_UNIX) {
+            peer_file(sock::unix_peer(socket), record);
+        }
+        name
+    });
 }
 
+/// Writes a record that `fill` fills in its slot; it gives place and length of a unix name.
 #[inline(always)]
-fn submit(subject: &Subject, kind: EventKind, record: Socket, name: (u64, u64), memory: Memory) {
+fn report(
+    subject: &Subject,
+    kind: EventKind,
+    family: u16,
+    memory: Memory,
+    fill: impl FnOnce(&mut Socket) -> (u64, u64),
+) {
     // A connect to a unix socket may be one to a control socket: it must not wait behind bulk records.
-    let ring = if record.family == u32::from(AF_UNIX) { Ring::Critical } else { Ring::Bulk };
+    let ring = if family == AF_UNIX { Ring::Critical } else { Ring::Bulk };
     let Some(mut out) = reserve::<Socket, TAIL>(ring, kind, subject) else { return };
-    out.body(record);
+    let body = out.body_ptr();
+    // SAFETY: the slot's payload, writable and aligned, and nobody else's until it is submitted.
+    let record = unsafe {
+        body.write(Socket::default());
+        &mut *body
+    };
+    let (at, len) = fill(record);
+    let is_abstract = record.is_abstract != 0;
     const MAX: usize = SUN_PATH as usize;
     let user = memory == Memory::User;
     let raced = if user { RACED } else { 0 };
-    match name.0 {
+    match at {
         0 => out.empty(),
-        at if record.is_abstract == 0 => out.address_path::<MAX>(at, name.1, user, raced),
-        at if user => out.user_bytes::<MAX>(at, name.1, raced),
-        at => out.kernel_bytes::<MAX>(at, name.1),
+        at if !is_abstract => out.address_path::<MAX>(at, len, user, raced),
+        at if user => out.user_bytes::<MAX>(at, len, raced),
+        at => out.kernel_bytes::<MAX>(at, len),
     }
     out.submit(subject, 0);
 }
@@ -127,9 +143,11 @@ fn at_address(ctx: &FExitContext, kind: EventKind) -> Option<()> {
     let subject = Subject::current()?;
     filter::compare_creds(&subject);
     filter::compare(&subject);
-    let mut record = Socket { ret: ctx.arg::<i32>(3), ..Socket::default() };
-    let name = read_address(Memory::Kernel, ctx.arg(1), u64::from(ctx.arg::<u32>(2)) & 0xff, &mut record);
-    submit(&subject, kind, record, name, Memory::Kernel);
+    let (address, len) = (ctx.arg::<u64>(1), u64::from(ctx.arg::<u32>(2)) & 0xff);
+    report(&subject, kind, read_kernel(address), Memory::Kernel, |record| {
+        record.ret = ctx.arg::<i32>(3);
+        read_address(Memory::Kernel, address, len, record)
+    });
     Some(())
 }
 
@@ -161,9 +179,11 @@ fn try_listen(ctx: &FExitContext) -> Option<()> {
     use monitor_common::offsets::FieldId as F;
     let subject = Subject::current()?;
     let socket = Ptr(ctx.arg::<u64>(0)).follow(F::SocketSk);
-    let mut record = Socket { ret: ctx.arg::<i32>(2), ..Socket::default() };
-    local_address(socket, &mut record);
-    submit(&subject, EventKind::Listen, record, (0, 0), Memory::Kernel);
+    report(&subject, EventKind::Listen, sock::family(socket), Memory::Kernel, |record| {
+        record.ret = ctx.arg::<i32>(2);
+        local_address(socket, record);
+        (0, 0)
+    });
     Some(())
 }
 
@@ -179,16 +199,19 @@ fn security_unix_stream_connect(ctx: FExitContext) -> i32 {
 fn try_unix_connect(listener: Ptr, ret: i32) -> Option<()> {
     use monitor_common::offsets::FieldId as F;
     let subject = Subject::current()?;
-    let mut record = Socket { ret, is_final: 1, ..Socket::default() };
-    let mut name = (0, 0);
-    let bound = listener.follow(F::UnixAddr);
-    if bound.is_valid() {
-        let len = u64::from(bound.read::<u32>(F::UnixAddrLen)) & 0xff;
-        name = read_address(Memory::Kernel, bound.inside(F::UnixAddrName).0, len, &mut record);
-    }
-    record.family = u32::from(AF_UNIX);
-    peer_file(listener, &mut record);
-    submit(&subject, EventKind::Connect, record, name, Memory::Kernel);
+    report(&subject, EventKind::Connect, AF_UNIX, Memory::Kernel, |record| {
+        record.ret = ret;
+        record.is_final = 1;
+        let mut name = (0, 0);
+        let bound = listener.follow(F::UnixAddr);
+        if bound.is_valid() {
+            let len = u64::from(bound.read::<u32>(F::UnixAddrLen)) & 0xff;
+            name = read_address(Memory::Kernel, bound.inside(F::UnixAddrName).0, len, record);
+        }
+        record.family = u32::from(AF_UNIX);
+        peer_file(listener, record);
+        name
+    });
     Some(())
 }
 

@@ -40,7 +40,7 @@ fn try_selftest() -> Option<()> {
     unsafe {
         *slot = SelfTest {
             done: 1,
-            abi: config().abi,
+            abi: config!(abi),
             pid_helper: (ids >> 32) as u32,
             pid_offsets: task.tgid(),
             tid_helper: ids as u32,

@@ -13,14 +13,13 @@ use crate::maps::config;
 #[inline(always)]
 pub(crate) fn id(cgroup: Ptr) -> Option<u64> {
     let hierarchy = hierarchy(cgroup);
-    let config = config();
-    if config.cgroup_v2 == 1 {
+    if config!(cgroup_v2) == 1 {
         if hierarchy != 0 {
             return None;
         }
         Some(kernfs_id(cgroup.follow(F::CgroupKn)))
     } else {
-        if hierarchy != config.v1_hierarchy {
+        if hierarchy != config!(v1_hierarchy) {
             return None;
         }
         Some(kernfs_id(cgroup.follow(F::CgroupKn)) | KEY_V1)
@@ -31,7 +30,7 @@ pub(crate) fn id(cgroup: Ptr) -> Option<u64> {
 #[inline(always)]
 pub(crate) fn parent_id(cgroup: Ptr) -> u64 {
     let id = kernfs_id(cgroup.follow(F::CgroupKn).follow(F::KnParent));
-    if config().cgroup_v2 == 1 { id } else { id | KEY_V1 }
+    if config!(cgroup_v2) == 1 { id } else { id | KEY_V1 }
 }
 
 /// Number of the hierarchy of a cgroup.
@@ -49,11 +48,10 @@ fn kernfs_id(node: Ptr) -> u64 {
 #[inline(always)]
 pub(crate) fn of_task(task: Task) -> u64 {
     let set = task.0.follow(F::TaskCgroups);
-    let config = config();
-    if config.cgroup_v2 == 1 {
+    if config!(cgroup_v2) == 1 {
         kernfs_id(set.follow(F::CssSetDfl).follow(F::CgroupKn))
     } else {
-        let css = Ptr(read_kernel::<u64>(set.inside(F::CssSetSubsys).0 + u64::from(config.v1_subsys) * 8));
+        let css = Ptr(read_kernel::<u64>(set.inside(F::CssSetSubsys).0 + u64::from(config!(v1_subsys)) * 8));
         kernfs_id(css.follow(F::CssCgroup).follow(F::CgroupKn)) | KEY_V1
     }
 }
@@ -62,7 +60,7 @@ pub(crate) fn of_task(task: Task) -> u64 {
 /// costs a third.
 #[inline(always)]
 pub(crate) fn of_current(task: Task) -> u64 {
-    if config().cgroup_v2 == 1 {
+    if config!(cgroup_v2) == 1 {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_get_current_cgroup_id() }
     } else {

@@ -19,7 +19,7 @@ pub(crate) fn number(regs: *const u8) -> u32 {
 /// The arguments, as `__x64_sys_*` and `__arm64_sys_*` get them.
 #[inline(always)]
 pub(crate) fn arguments(regs: Ptr) -> [u64; 6] {
-    if config().aarch64 == 1 {
+    if config!(aarch64) == 1 {
         // All six names resolve to the array `regs`.
         return read_kernel(regs.inside(F::RegsDi).0);
     }
@@ -37,7 +37,7 @@ pub(crate) fn arguments(regs: Ptr) -> [u64; 6] {
 #[inline(always)]
 pub(crate) fn ended_arguments(regs: Ptr) -> [u64; 6] {
     let mut args = arguments(regs);
-    if config().aarch64 == 1 {
+    if config!(aarch64) == 1 {
         args[0] = regs.read(F::RegsOrigX0);
     }
     args

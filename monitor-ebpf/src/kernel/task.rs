@@ -97,7 +97,7 @@ impl Task {
     /// `TIF_32BIT` (kernel `arch/arm64/include/asm/thread_info.h`) in a 32-bit task.
     #[inline(always)]
     pub(crate) fn in_compat_call(self) -> bool {
-        if config().aarch64 == 1 {
+        if config!(aarch64) == 1 {
             self.0.read::<u64>(F::ThreadFlags) & (1 << 22) != 0
         } else {
             self.0.read::<u32>(F::ThreadStatus) & 2 != 0

@@ -232,7 +232,7 @@ fn create(options: &LoaderOptions<'_>, table: &[u16; FIELD_COUNT]) -> Result<Ebp
     let config = ConfigPod(options.config);
     let mut loader = EbpfLoader::new();
     loader
-        .verifier_log_level(VerifierLogLevel::DISABLE)
+        .verifier_log_level(VerifierLogLevel::STATS)
         .override_global("CONFIG", &config, true)
         .override_global("OFFSETS", &table[..], true)
         .map_max_entries("BULK", cpus);
@@ -312,11 +312,17 @@ impl Loaded {
     }
 }
 
+/// Beginnings of the lines that follow the verifier's reason, if there is one.
+const STATISTICS: [&str; 3] = ["processed", "verification time", "stack depth"];
+
 pub(super) fn explain(error: ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
-            let last = log.lines().rev().find(|l| !l.trim().is_empty() && !l.starts_with("processed"));
+            let is_reason = |line: &&str| {
+                !line.trim().is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start))
+            };
+            let last = log.lines().rev().find(is_reason);
             match last {
                 Some(line) => format!("the verifier refused it: {io_error}: {}", line.trim()),
                 None => format!("the kernel refused it: {io_error}"),
