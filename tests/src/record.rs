@@ -1,5 +1,7 @@
 //! The daemon's JSON lines: the only place that knows the names in them.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::Value;
 
 /// One line of the daemon's output.
@@ -43,6 +45,51 @@ impl Record {
             (text(s, "sensor").unwrap_or_default(), text(s, "rung"), text(s, "reason").unwrap_or_default())
         };
         sensors.iter().map(row).collect()
+    }
+
+    /// When it happened.
+    pub fn time(&self) -> Option<SystemTime> {
+        let text = self.text("/time");
+        let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u64>().ok();
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        // Days since 1970-01-01, with years that begin in March.
+        let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - 719_468;
+        let seconds = days * 86_400 + number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
+        Some(UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(number(20..29)?))
+    }
+
+    /// Why records were lost, of a `loss`.
+    pub fn reason(&self) -> &str {
+        self.text("/reason")
+    }
+
+    /// A text of the record itself.
+    pub fn word(&self, name: &str) -> &str {
+        self.0.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A number of the record itself, 0 if it has none of this name.
+    pub fn number(&self, name: &str) -> u64 {
+        self.0.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// True if the record itself has this key; `null` is the value of the host as a container.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some()
+    }
+
+    /// True if the record itself says `true` there.
+    pub fn is_true(&self, name: &str) -> bool {
+        self.0.get(name) == Some(&Value::Bool(true))
+    }
+
+    /// Received, ring full and over budget of a container, of an `accounts` status.
+    pub fn container_account(&self, id: &str) -> Option<(u64, u64, u64)> {
+        let rows = self.at("/containers").as_array()?;
+        let row = rows.iter().find(|row| row.pointer("/container/id").and_then(Value::as_str) == Some(id))?;
+        let number = |name: &str| row.get(name).and_then(Value::as_u64);
+        Some((number("received")?, number("ring_full")?, number("over_budget")?))
     }
 
     /// Kind of an `event` record.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::record::Record;
 use crate::stop;
@@ -13,6 +13,8 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 struct Inner {
     records: Vec<Record>,
+    /// When each of them came.
+    arrived: Vec<SystemTime>,
     /// Where the exec with a nonce is, by nonce.
     nonces: BTreeMap<String, usize>,
     /// Where exits are, by process id.
@@ -65,6 +67,7 @@ impl Store {
 
     /// Takes a line of output.
     pub fn take(&self, line: &str) {
+        let now = SystemTime::now();
         let mut inner = self.lock();
         match Record::read(line) {
             Ok(record) => {
@@ -90,10 +93,18 @@ impl Store {
                     inner.exits.entry(pid).or_default().push(at);
                 }
                 inner.records.push(record);
+                inner.arrived.push(now);
             }
             Err(_) => inner.broken.push(line.to_owned()),
         }
         self.0.1.notify_all();
+    }
+
+    /// How long after their own time the records came for which `wanted` is true.
+    pub fn delays(&self, wanted: impl Fn(&Record) -> bool) -> Vec<Duration> {
+        let inner = self.lock();
+        let came = inner.records.iter().zip(&inner.arrived).filter(|(record, _)| wanted(record));
+        came.filter_map(|(record, at)| at.duration_since(record.time()?).ok()).collect()
     }
 
     /// The daemon's output has ended.

@@ -93,6 +93,7 @@ pub(super) fn run(
     questions: &SyncSender<ResolveRequest>,
 ) {
     let Source { mut rings, mut unwanted, mut pinned, received } = source;
+    super::come_first();
     let mut order = Order::new();
     *order.received() = received;
     let mut delivery = Delivery::default();

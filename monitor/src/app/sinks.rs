@@ -92,6 +92,7 @@ impl Sinks {
         emitter.add(Lane { name: "stdout", format, kinds: args.kinds()?, demand: None, outbox });
         let (ended, watch) = oneshot::channel();
         let writer = std::thread::Builder::new().name("stdout".into()).spawn(move || {
+            super::come_first();
             let result = pump(&mut inbox, &mut io::stdout().lock());
             // Nobody waits for it once the daemon is stopping.
             let _ = ended.send(());

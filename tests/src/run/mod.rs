@@ -4,6 +4,7 @@ mod group;
 mod mutate;
 mod older;
 mod pinned;
+mod storm;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,7 @@ pub fn run(flags: Flags) -> anyhow::Result<bool> {
     } else {
         for rung in stage.flags.rungs() {
             stage.rung(rung, &mut tally)?;
+            storm::run(&stage, rung, &mut tally)?;
         }
     }
     Ok(tally.finish())
@@ -135,20 +137,34 @@ impl Claims {
 
 impl Stage {
     fn daemon(&self, rung: Rung, disabled: &[String]) -> anyhow::Result<Started> {
-        self.start_daemon(rung, disabled, None)
+        self.start_daemon(rung, disabled, None, "all", &[])
     }
 
     fn daemon_pinned(&self, rung: Rung, pins: &Path) -> anyhow::Result<Started> {
-        self.start_daemon(rung, &[], Some(pins))
+        self.start_daemon(rung, &[], Some(pins), "all", &[])
     }
 
-    fn start_daemon(&self, rung: Rung, disabled: &[String], pins: Option<&Path>) -> anyhow::Result<Started> {
+    /// A daemon that writes no events, with further words on its command line.
+    fn daemon_with(&self, rung: Rung, words: &[String]) -> anyhow::Result<Started> {
+        self.start_daemon(rung, &[], None, "none", words)
+    }
+
+    fn start_daemon(
+        &self,
+        rung: Rung,
+        disabled: &[String],
+        pins: Option<&Path>,
+        events: &str,
+        words: &[String],
+    ) -> anyhow::Result<Started> {
         let plan = Plan {
             pins,
             program: &self.flags.bulkhead,
             work: &self.work,
             rung,
             disabled,
+            events,
+            words,
             control_socket: &self.fixture.control_socket,
             evidence: self.flags.evidence.as_deref(),
             limit: self.limits.ready,

@@ -16,6 +16,7 @@ mod namespace;
 mod net;
 mod program;
 mod session;
+mod storm;
 mod sys;
 mod task;
 mod uring;
@@ -52,6 +53,7 @@ impl Words {
 
 fn act(verb: &str, words: &mut Words) -> Result<Ret, Usage> {
     let families = [
+        storm::act,
         namespace::act,
         mount::act,
         cred::act,
