@@ -79,7 +79,12 @@ fn pipeline(bytes: &[u8]) -> u64 {
     let (outbox, _inbox) = queue(Limits::default());
     emitter.add(Lane { name: "fuzz", format: LaneFormat::Json, kinds: Kinds::ALL, demand: None, outbox });
     let host = HostFacts { mnt_ns: 1, pid_ns: 2, ..HostFacts::default() };
-    let config = DetectConfig { disabled: Default::default(), control_sockets: Vec::new(), host };
+    let config = DetectConfig {
+        disabled: Default::default(),
+        control_sockets: Vec::new(),
+        host,
+        network: Default::default(),
+    };
     let mut pipeline = Pipeline::new(Detector::new(config), Registry::new(0), emitter);
     let mut rest = bytes;
     let mut records = 0u8;
@@ -107,7 +112,8 @@ fn btf(bytes: &[u8]) -> u64 {
     let function = types.has_function("security_file_open");
     let tracepoint = types.has_tracepoint("sched_process_exec");
     let enumerator = types.enumerator("cgroup_subsys_id", "pids_cgrp_id").is_some();
-    number((offsets.missing_required, function, tracepoint, enumerator))
+    let missing: Vec<String> = offsets.missing_required.into_iter().map(|(_, why)| why).collect();
+    number((missing, function, tracepoint, enumerator))
 }
 
 /// The configuration of an OCI bundle.

@@ -60,7 +60,17 @@ impl Call {
 
 /// Calls that 32-bit programs may make through `socketcall(2)`: the first argument, and the call it means
 /// (`include/uapi/linux/net.h`).
-pub const SOCKETCALLS: &[(u32, Call)] = &[(2, Call::Bind), (3, Call::Connect), (4, Call::Listen)];
+pub const SOCKETCALLS: &[(u32, Call)] = &[
+    (1, Call::Socket),
+    (2, Call::Bind),
+    (3, Call::Connect),
+    (4, Call::Listen),
+    (11, Call::Sendto),
+    (16, Call::Sendmsg),
+    (17, Call::Recvmsg),
+    (19, Call::Recvmmsg),
+    (20, Call::Sendmmsg),
+];
 
 /// `socketcall(2)` in the 32-bit table of x86.
 pub const I386_SOCKETCALL: u32 = 102;
@@ -144,4 +154,68 @@ calls! {
     PidfdOpen = 154, "pidfd_open", x86_64: [434], aarch64: [434], i386: [434];
     Kcmp = 155, "kcmp", x86_64: [312], aarch64: [272], i386: [349];
     ProcessMadvise = 156, "process_madvise", x86_64: [440], aarch64: [440], i386: [440];
+    InitModule = 160, "init_module", x86_64: [175], aarch64: [105], i386: [128];
+    FinitModule = 161, "finit_module", x86_64: [313], aarch64: [273], i386: [350];
+    DeleteModule = 162, "delete_module", x86_64: [176], aarch64: [106], i386: [129];
+    KexecLoad = 163, "kexec_load", x86_64: [246], aarch64: [104], i386: [283];
+    KexecFileLoad = 164, "kexec_file_load", x86_64: [320], aarch64: [294], i386: [];
+    Reboot = 165, "reboot", x86_64: [169], aarch64: [142], i386: [88];
+    Iopl = 166, "iopl", x86_64: [172], aarch64: [], i386: [110];
+    Ioperm = 167, "ioperm", x86_64: [173], aarch64: [], i386: [101];
+    ModifyLdt = 168, "modify_ldt", x86_64: [154], aarch64: [], i386: [123];
+    Vm86 = 169, "vm86", x86_64: [], aarch64: [], i386: [166, 113];
+    Syslog = 170, "syslog", x86_64: [103], aarch64: [116], i386: [103];
+    Settimeofday = 171, "settimeofday", x86_64: [164], aarch64: [170], i386: [79];
+    ClockSettime = 172, "clock_settime", x86_64: [227], aarch64: [112], i386: [264, 404];
+    ClockAdjtime = 173, "clock_adjtime", x86_64: [305], aarch64: [266], i386: [343, 405];
+    Adjtimex = 174, "adjtimex", x86_64: [159], aarch64: [171], i386: [124];
+    Stime = 175, "stime", x86_64: [], aarch64: [], i386: [25];
+    Quotactl = 176, "quotactl", x86_64: [179], aarch64: [60], i386: [131];
+    QuotactlFd = 177, "quotactl_fd", x86_64: [443], aarch64: [443], i386: [443];
+    Swapon = 178, "swapon", x86_64: [167], aarch64: [224], i386: [87];
+    Swapoff = 179, "swapoff", x86_64: [168], aarch64: [225], i386: [115];
+    Acct = 180, "acct", x86_64: [163], aarch64: [89], i386: [51];
+    Sethostname = 181, "sethostname", x86_64: [170], aarch64: [161], i386: [74];
+    Setdomainname = 182, "setdomainname", x86_64: [171], aarch64: [162], i386: [121];
+    FanotifyInit = 183, "fanotify_init", x86_64: [300], aarch64: [262], i386: [338];
+    Keyctl = 185, "keyctl", x86_64: [250], aarch64: [219], i386: [288];
+    AddKey = 186, "add_key", x86_64: [248], aarch64: [217], i386: [286];
+    RequestKey = 187, "request_key", x86_64: [249], aarch64: [218], i386: [287];
+    Userfaultfd = 188, "userfaultfd", x86_64: [323], aarch64: [282], i386: [374];
+    IoUringSetup = 189, "io_uring_setup", x86_64: [425], aarch64: [425], i386: [425];
+    Bpf = 190, "bpf", x86_64: [321], aarch64: [280], i386: [357];
+    PerfEventOpen = 191, "perf_event_open", x86_64: [298], aarch64: [241], i386: [336];
+    FanotifyMark = 100, "fanotify_mark", x86_64: [301], aarch64: [263], i386: [339];
+    Rename = 101, "rename", x86_64: [82], aarch64: [], i386: [38];
+    Renameat = 102, "renameat", x86_64: [264], aarch64: [38], i386: [302];
+    Renameat2 = 103, "renameat2", x86_64: [316], aarch64: [276], i386: [353];
+    Link = 104, "link", x86_64: [86], aarch64: [], i386: [9];
+    Linkat = 105, "linkat", x86_64: [265], aarch64: [37], i386: [303];
+    Unlink = 106, "unlink", x86_64: [87], aarch64: [], i386: [10];
+    Unlinkat = 107, "unlinkat", x86_64: [263], aarch64: [35], i386: [301];
+    Symlink = 108, "symlink", x86_64: [88], aarch64: [], i386: [83];
+    Symlinkat = 109, "symlinkat", x86_64: [266], aarch64: [36], i386: [304];
+    Mknod = 110, "mknod", x86_64: [133], aarch64: [], i386: [14];
+    Mknodat = 111, "mknodat", x86_64: [259], aarch64: [33], i386: [297];
+    Chmod = 112, "chmod", x86_64: [90], aarch64: [], i386: [15];
+    Fchmod = 113, "fchmod", x86_64: [91], aarch64: [52], i386: [94];
+    Fchmodat = 114, "fchmodat", x86_64: [268], aarch64: [53], i386: [306];
+    Fchmodat2 = 115, "fchmodat2", x86_64: [452], aarch64: [452], i386: [452];
+    Chown = 116, "chown", x86_64: [92], aarch64: [], i386: [182, 212];
+    Fchown = 117, "fchown", x86_64: [93], aarch64: [55], i386: [95, 207];
+    Lchown = 118, "lchown", x86_64: [94], aarch64: [], i386: [16, 198];
+    Fchownat = 119, "fchownat", x86_64: [260], aarch64: [54], i386: [298];
+    Truncate = 120, "truncate", x86_64: [76], aarch64: [45], i386: [92, 193];
+    Ftruncate = 121, "ftruncate", x86_64: [77], aarch64: [46], i386: [93, 194];
+    Setxattr = 122, "setxattr", x86_64: [188], aarch64: [5], i386: [226];
+    Lsetxattr = 123, "lsetxattr", x86_64: [189], aarch64: [6], i386: [227];
+    Fsetxattr = 124, "fsetxattr", x86_64: [190], aarch64: [7], i386: [228];
+    Setxattrat = 125, "setxattrat", x86_64: [463], aarch64: [463], i386: [463];
+    Ioctl = 126, "ioctl", x86_64: [16], aarch64: [29], i386: [54];
+    Socket = 220, "socket", x86_64: [41], aarch64: [198], i386: [359];
+    Sendto = 221, "sendto", x86_64: [44], aarch64: [206], i386: [369];
+    Sendmsg = 222, "sendmsg", x86_64: [46], aarch64: [211], i386: [370];
+    Sendmmsg = 223, "sendmmsg", x86_64: [307], aarch64: [269], i386: [345];
+    Recvmsg = 224, "recvmsg", x86_64: [47], aarch64: [212], i386: [372];
+    Recvmmsg = 225, "recvmmsg", x86_64: [299], aarch64: [243], i386: [337, 417];
 }

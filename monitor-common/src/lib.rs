@@ -11,6 +11,7 @@ pub mod account;
 pub mod call;
 pub mod counters;
 pub mod event;
+pub mod network;
 pub mod offsets;
 pub mod policy;
 

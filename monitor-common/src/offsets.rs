@@ -12,7 +12,7 @@ pub struct KernelField {
     /// Places to look, in order of preference: `struct`, then the member path from it; `a..b` for the distance
     /// from one member to another, `@size` for the size of the struct.
     pub places: &'static [(&'static str, &'static str)],
-    /// True if no sensor works without it.
+    /// True if a program that reads it is of no use without it: the loader does not attach it then.
     pub required: bool,
 }
 
@@ -63,7 +63,6 @@ kernel_fields! {
     SiginfoCode: optional "kernel_siginfo"."si_code";
     VmaFile: optional "vm_area_struct"."vm_file";
     VmaFlags: optional "vm_area_struct"."vm_flags" | "vm_area_struct"."__vm_flags";
-    TaskFlags: required "task_struct"."flags";
     SignalLive: required "signal_struct"."live.counter";
     CredUid: required "cred"."uid";
     CredGid: required "cred"."gid";
@@ -106,6 +105,7 @@ kernel_fields! {
     DentryInode: required "dentry"."d_inode";
     InodeIno: required "inode"."i_ino";
     InodeMode: required "inode"."i_mode";
+    InodeRdev: required "inode"."i_rdev";
     InodeUid: required "inode"."i_uid";
     InodeSb: required "inode"."i_sb";
     InodePrivate: required "inode"."i_private";
@@ -114,6 +114,9 @@ kernel_fields! {
     // Where overlayfs is a module, its types are not in the kernel's: but the member follows the inode directly,
     // in every version.
     OvlUpper: optional "ovl_inode"."vfs_inode..__upperdentry" | "inode"."@size";
+    PathMnt: required "path"."mnt";
+    PathDentry: required "path"."dentry";
+    SbRoot: required "super_block"."s_root";
     SbDev: required "super_block"."s_dev";
     SbMagic: required "super_block"."s_magic";
     SbBdev: required "super_block"."s_bdev";
@@ -149,12 +152,11 @@ kernel_fields! {
     KnId: required "kernfs_node"."id";
     KnParent: required "kernfs_node"."parent" | "kernfs_node"."__parent";
     SocketSk: required "socket"."sk";
+    SkPeerPid: optional "sock"."sk_peer_pid";
+    PidNumbers: optional "pid"."numbers";
     SkFamily: required "sock"."__sk_common.skc_family";
-    SkDport: required "sock"."__sk_common.skc_dport";
     SkNum: required "sock"."__sk_common.skc_num";
-    SkDaddr: required "sock"."__sk_common.skc_daddr";
     SkRcvSaddr: required "sock"."__sk_common.skc_rcv_saddr";
-    SkV6Daddr: optional "sock"."__sk_common.skc_v6_daddr";
     SkV6RcvSaddr: optional "sock"."__sk_common.skc_v6_rcv_saddr";
     UnixPeer: optional "unix_sock"."peer";
     UnixAddr: optional "unix_sock"."addr";
@@ -162,7 +164,24 @@ kernel_fields! {
     UnixAddrLen: optional "unix_address"."len";
     UnixAddrName: optional "unix_address"."name";
     BinprmFile: required "linux_binprm"."file";
-    FsContextType: optional "fs_context"."fs_type";
+    ModuleName: optional "module"."name";
+    ModuleTaints: optional "module"."taints";
+    BpfProgType: optional "bpf_prog"."type";
+    BpfProgAttach: optional "bpf_prog"."expected_attach_type";
+    BpfProgLen: optional "bpf_prog"."len";
+    BpfProgAux: optional "bpf_prog"."aux";
+    BpfProgId: optional "bpf_prog_aux"."id";
+    BpfProgName: optional "bpf_prog_aux"."name";
+    BpfMapType: optional "bpf_map"."map_type";
+    BpfMapId: optional "bpf_map"."id";
+    BpfMapName: optional "bpf_map"."name";
+    BpfLinkId: optional "bpf_link"."id";
+    BpfLinkProg: optional "bpf_link"."prog";
+    PerfAttr: optional "perf_event"."attr";
+    PerfPmu: optional "perf_event"."pmu";
+    PmuName: optional "pmu"."name";
+    KiocbOpcode: optional "io_kiocb"."opcode";
+    KiocbFd: optional "io_kiocb"."cqe.fd";
     RegsDi: optional "pt_regs"."di" | "pt_regs"."regs";
     RegsSi: optional "pt_regs"."si" | "pt_regs"."regs";
     RegsDx: optional "pt_regs"."dx" | "pt_regs"."regs";

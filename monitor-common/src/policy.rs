@@ -36,6 +36,8 @@ pub struct TaskEntry {
     pub container: u64,
     /// Digest of the state last reported; 0 if none was.
     pub state: u64,
+    /// Address of the socket that a program at the root of cgroup v2 has told of, until the end of the call.
+    pub told: u64,
     /// Permitted capabilities last seen.
     pub cap_permitted: u64,
     /// [`task_flags`].
@@ -60,6 +62,10 @@ pub mod task_flags {
     pub const CREDS: u32 = 1 << 1;
     /// The record of the last exec was not sent; inherited by children.
     pub const STALE: u32 = 1 << 2;
+    /// Its exec just made it the container's first task: for the program that writes the exec record.
+    pub const ENTERED: u32 = 1 << 3;
+    /// Its exec just made it one of the container's.
+    pub const JOINED: u32 = 1 << 4;
     /// Anonymous memory that is writable and executable was reported of this program.
     pub const SAID_RWX: u32 = 1 << 8;
     /// Anonymous memory that became executable was reported of this program.
@@ -143,6 +149,55 @@ pub mod daemon {
     pub const TOLD_CUT: u32 = TOLD_FULL + 64;
     /// How long it is.
     pub const LEN: u32 = TOLD_CUT + 64;
+}
+
+/// Values of `WATCHED`: what a file of the host is. Bits; a file may be several things.
+pub mod watch {
+    /// Executable of a container runtime or engine.
+    pub const RUNTIME: u32 = 1 << 0;
+    /// Bulkhead's own executable or configuration.
+    pub const OWN: u32 = 1 << 1;
+    /// State of kubelet, runtimes and network plug-ins: keys, manifests, data roots.
+    pub const NODE: u32 = 1 << 2;
+    /// Directory of the host's logs.
+    pub const LOG: u32 = 1 << 3;
+    /// The host's accounts, and what it starts by itself.
+    pub const ACCOUNTS: u32 = 1 << 4;
+    /// A directory above a watched one: never reported itself.
+    pub const ABOVE: u32 = 1 << 31;
+}
+
+/// Bytes of a name in a [`FileName`], its NUL included.
+pub const FILE_NAME_MAX: usize = 28;
+
+/// Key of `NAMES`: a file name that is worth a record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileName {
+    /// The name, filled up with NULs.
+    pub name: [u8; FILE_NAME_MAX],
+    /// Low half of the magic of the kernel's file system that it is on; 0 for any ordinary file system.
+    pub magic: u32,
+}
+
+impl FileName {
+    /// The key of a name; `None` if it is too long.
+    pub fn new(name: &str, magic: u32) -> Option<Self> {
+        let mut bytes = [0; FILE_NAME_MAX];
+        // One byte stays NUL: the kernel side reads names as strings.
+        bytes[..FILE_NAME_MAX - 1].get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self { name: bytes, magic })
+    }
+}
+
+/// Values of `NAMES`: when a file of that name is reported. Bits.
+pub mod name_use {
+    /// When it is opened, for whatever.
+    pub const READ: u32 = 1 << 0;
+    /// When it is opened for writing, or changed.
+    pub const WRITE: u32 = 1 << 1;
+    /// When a file directly below it is opened for writing, or changed.
+    pub const INSIDE: u32 = 1 << 2;
 }
 
 /// What the loader tells the kernel side once, in `.rodata`.

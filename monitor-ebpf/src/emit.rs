@@ -3,6 +3,8 @@
 //! A record is built in its ring slot, never in per-CPU scratch: two programs may interleave on one CPU, and
 //! a slot belongs to one of them. The slot has a fixed size class; the header's length says how much counts.
 
+mod filled;
+
 use core::mem::{MaybeUninit, offset_of};
 
 use aya_ebpf::helpers::generated::{

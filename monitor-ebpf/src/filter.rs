@@ -132,6 +132,7 @@ pub(crate) fn adopt(task: Task, tid: u32, container: u64) {
     let entry = TaskEntry {
         container,
         state: 0,
+        told: 0,
         cap_permitted: cred.cap_permitted,
         flags: task_flags::CREDS,
         uid: cred.uid,
@@ -215,7 +216,8 @@ pub(crate) fn compare_creds(subject: &Subject) {
     }
 }
 
-/// Writes a credentials record and remembers what it says.
+/// Writes a credentials record and remembers what it says. A function in the kernel, too: its record would take the
+/// stack of every program that compares.
 #[inline(never)]
 pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
     let cred = subject.task.cred();

@@ -14,6 +14,7 @@ mod filter;
 mod hooks;
 mod kernel;
 mod maps;
+mod watch;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

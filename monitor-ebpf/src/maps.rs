@@ -6,8 +6,9 @@ use monitor_common::account::{Budget, BudgetKey, CpuAccount, LossEntry, LossKey}
 use monitor_common::call::{Call, table};
 use monitor_common::counters::Counter;
 use monitor_common::event::EventKind;
+use monitor_common::network::Address;
 use monitor_common::policy::{
-    BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, FileId, TaskEntry, daemon,
+    BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, FileId, FileName, TaskEntry, daemon,
 };
 
 /// Set-up of containers and everything an invariant is judged by: about 300 bytes a record, so 512 KiB hold
@@ -34,6 +35,17 @@ pub(crate) static TASKS: HashMap<u32, TaskEntry, 32_768> = HashMap::new();
 /// Executables of runtimes and engines on this host.
 #[btf_map]
 pub(crate) static TRUSTED: HashMap<FileId, u32, 256> = HashMap::new();
+
+/// Files of the host that are watched, and the directories above them.
+#[btf_map]
+pub(crate) static WATCHED: HashMap<FileId, u32, 4_096> = HashMap::new();
+
+/// File names that are worth a record.
+#[btf_map]
+pub(crate) static NAMES: HashMap<FileName, u32, 512> = HashMap::new();
+/// Addresses that are watched, and whose they are, see [`monitor_common::network::address`]: a node has some tens.
+#[btf_map]
+pub(crate) static ADDRESSES: HashMap<Address, u32, 1_024> = HashMap::new();
 
 /// Which system call is which watched one, see [`table`]; filled by the loader.
 #[btf_map]

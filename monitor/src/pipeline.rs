@@ -7,11 +7,11 @@ use monitor_common::policy::KEY_CANARY;
 use crate::container::{Change, ContainerKey, Registry, ResolveRequest, Scanned, Status as Identity, Update};
 use crate::detect::{Detector, Emitted, Lineage};
 use crate::ingest::{Account, Lost};
-use crate::output::record::loss_reason;
 use crate::output::{Body, Change as Said, Emitter, Loss, Status, Subject};
 use crate::process::{MAX_ANCESTORS, Process, ProcessKey, ProcessTable};
 
 mod accounts;
+mod bad;
 mod canary;
 mod scanned;
 
@@ -28,6 +28,7 @@ pub struct Pipeline {
     lost: Vec<Lost>,
     /// The container of the last record, and how many came from it in a row.
     run: (ContainerKey, u64),
+    bad: bad::Bad,
     canary: CanaryWatch,
     findings: u64,
     found: Vec<Emitted>,
@@ -53,6 +54,7 @@ impl Pipeline {
             pending: accounts::Pending::default(),
             lost: Vec::new(),
             run: (ContainerKey::HOST, 0),
+            bad: bad::Bad::default(),
             canary: CanaryWatch::default(),
             findings: 0,
             found: Vec::new(),
@@ -65,7 +67,7 @@ impl Pipeline {
     pub fn record(&mut self, bytes: &[u8]) {
         match EventRef::decode(bytes) {
             Ok(ev) => self.event(&ev),
-            Err(_) => self.lose(0, loss_reason::UNDECODABLE, 1),
+            Err(error) => self.bad.add(error),
         }
     }
 
@@ -170,15 +172,21 @@ impl Pipeline {
         self.bytes = bytes;
     }
 
-    fn lose(&mut self, time: u64, reason: &str, count: u64) {
-        self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
+    /// Says what was no record, `count` of it because it was shorter than a header.
+    pub fn short(&mut self, time: u64, count: u64) {
+        self.bad.add_short(count);
+        self.lose_bad(time);
     }
 
-    /// Says how many records were shorter than a header.
-    pub fn short(&mut self, time: u64, count: u64) {
-        if count > 0 {
-            self.lose(time, loss_reason::UNDECODABLE, count);
+    fn lose_bad(&mut self, time: u64) {
+        for (reason, count) in self.bad.take() {
+            self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
         }
+    }
+
+    /// Processes that are known, exited ones included.
+    pub fn processes(&self) -> usize {
+        self.processes.len()
     }
 
     /// Findings reported so far.
@@ -193,6 +201,7 @@ impl Pipeline {
 
     /// Says that it ends, with the accounts.
     pub fn stopping(&mut self, time: u64, reason: &str) {
+        self.lose_bad(time);
         self.accounts(time);
         let (received, findings, lost) = (self.account.total().received, self.findings, self.account.lost());
         self.status(time, Status::Stopping { reason, received, findings, lost });
@@ -201,6 +210,7 @@ impl Pipeline {
 
     /// Sends the lines of this round on their way.
     pub fn flush(&mut self, time: u64) {
+        self.lose_bad(time);
         self.emitter.flush(time);
     }
 
@@ -238,6 +248,10 @@ fn canary_name(ev: &EventRef<'_>) -> (&'static str, Option<u32>) {
         Some(Payload::Cred(c)) => Some(c.op),
         Some(Payload::Namespace(n)) => Some(n.op),
         Some(Payload::Cgroup(c)) => Some(c.op),
+        Some(Payload::SensitiveCall(c)) => Some(c.op),
+        Some(Payload::Module(m)) => Some(m.op),
+        Some(Payload::IoUringOp(o)) => Some(o.op),
+        Some(Payload::FileChange(c)) => Some(c.op),
         _ => None,
     };
     (ev.kind.name(), op)

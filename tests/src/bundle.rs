@@ -65,7 +65,10 @@ pub fn config(env: &Env, spec: &Spec<'_>, cgroup: &str) -> Value {
     let caps: Vec<&str> = CAPABILITIES.into_iter().chain(setup.caps.iter().map(String::as_str)).collect();
     // As engines do it: a user other than root gets none, but could by a set-uid program.
     let granted = if setup.user == 0 { caps.clone() } else { Vec::new() };
-    let mut namespaces = vec!["mount", "ipc", "uts", "network"];
+    let mut namespaces = vec!["mount", "ipc", "uts"];
+    if !setup.host_net {
+        namespaces.push("network");
+    }
     if !setup.host_pid {
         namespaces.push("pid");
     }
@@ -94,6 +97,9 @@ pub fn config(env: &Env, spec: &Spec<'_>, cgroup: &str) -> Value {
             "readonlyPaths": READONLY,
         },
     });
+    if setup.devices {
+        config["linux"]["resources"] = json!({ "devices": [{ "allow": true, "access": "rwm" }] });
+    }
     if setup.seccomp {
         config["linux"]["seccomp"] = json!({
             "defaultAction": "SCMP_ACT_ALLOW",

@@ -51,6 +51,8 @@ pub struct Daemon {
     reader: Option<JoinHandle<()>>,
     log: PathBuf,
     programs: BTreeSet<u64>,
+    /// How long its end may take: each trampoline goes by itself.
+    end: Duration,
     /// What it has written.
     pub store: Store,
 }
@@ -74,7 +76,10 @@ impl Daemon {
         let mut command = Command::new(plan.program);
         command.args(["run", "--format", "json", "--events", plan.events, "--node", "test"]);
         command.arg("--socket").arg(plan.work.join("b.sock"));
-        command.args(["--rung", plan.rung.name()]).args(plan.words);
+        command.args(["--rung", plan.rung.name()]);
+        // As in a pod; the address is one for documentation (RFC 5737).
+        command.envs([("KUBERNETES_SERVICE_HOST", "192.0.2.7"), ("KUBERNETES_SERVICE_PORT", "6443")]);
+        command.args(plan.words);
         command.arg("--control-socket").arg(plan.control_socket);
         for rule in plan.disabled {
             command.args(["--disable-rule", rule]);
@@ -98,7 +103,7 @@ impl Daemon {
             None => None,
         };
         let reader = Some(listen(output, store.clone(), evidence));
-        let mut daemon = Self { child, reader, log, programs: BTreeSet::new(), store };
+        let mut daemon = Self { child, reader, log, programs: BTreeSet::new(), end: plan.limit / 2, store };
 
         let ready = daemon.store.wait_for(plan.limit, |r| r.class() == "status" && r.status() == "ready")?;
         if ready.is_none() {
@@ -199,8 +204,9 @@ impl Daemon {
             bail!("the daemon ended by itself with {status}: {}", self.last_words());
         }
         process::signal(&self.child, Signal::INT);
-        let status = process::wait(&mut self.child, Duration::from_secs(10))?;
-        let status = status.context("the daemon does not end within 10 s of SIGINT")?;
+        let status = process::wait(&mut self.child, self.end)?;
+        let status =
+            status.with_context(|| format!("the daemon does not end within {:?} of SIGINT", self.end))?;
         ensure!(status.success(), "the daemon ended with {status}: {}", self.last_words());
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();

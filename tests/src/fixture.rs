@@ -1,11 +1,14 @@
 //! What scenarios reach for: namespaces of a host process, control sockets, files. All of it is the runner's own.
 
+mod disk;
+
 use std::fs;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
+use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +20,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use crate::host::HostMounts;
 use crate::process::Service;
+use disk::Disk;
 
 /// Namespaces that are bound to files.
 const BOUND: [&str; 3] = ["uts", "ipc", "net"];
@@ -28,12 +32,19 @@ const GIVER: &str = "giver";
 /// The folder.
 const GIVEN: &str = "/etc";
 
+/// Name of an abstract socket at which the runner listens.
+pub fn abstract_socket() -> String {
+    format!("bulkhead-runner-{}", std::process::id())
+}
+
 /// Alive as long as scenarios run.
 #[derive(Debug)]
 pub struct Fixture {
     /// A process of the host that containers may look at.
     process: Service,
     _sockets: Vec<UnixListener>,
+    /// A disk, where this machine can make one.
+    pub disk: Option<Disk>,
     /// The socket that the daemon is told to be a control socket.
     pub control_socket: PathBuf,
 }
@@ -106,7 +117,10 @@ impl Fixture {
         // Opening it waits for its other end.
         let fifo = work.join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
-        Ok(Self { process, _sockets: sockets, control_socket: folder.join(CONTROL) })
+        let name = UnixAddr::from_abstract_name(abstract_socket())?;
+        sockets.push(UnixListener::bind_addr(&name).context("cannot bind the abstract socket")?);
+        let disk = Disk::make(work)?;
+        Ok(Self { process, disk, _sockets: sockets, control_socket: folder.join(CONTROL) })
     }
 
     /// Process id of the host process.

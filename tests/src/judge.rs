@@ -24,7 +24,7 @@ pub fn judge(
     records: &[Record],
 ) -> anyhow::Result<Proved> {
     let expected = match expected(scenario, rung, container, records) {
-        found if scenario.unseen.as_ref().is_none_or(|unseen| !unseen.is_on(rung)) => Some(found?),
+        found if !scenario.is_unseen(rung) => Some(found?),
         Ok(_) => bail!("what `unseen` names is seen now: take it away"),
         Err(_) => None,
     };
@@ -47,7 +47,7 @@ fn expected<'a>(
     records: &'a [Record],
 ) -> anyhow::Result<Vec<&'a Record>> {
     let mut expected = Vec::new();
-    for expect in scenario.expect.iter().filter(|e| e.rungs.is_empty() || e.rungs.contains(&rung)) {
+    for expect in scenario.expect.iter().filter(|expect| expect.is_on(rung)) {
         let found: Vec<&Record> = records.iter().filter(|record| matches(expect, record)).collect();
         if found.len() < expect.count.max(1) {
             let (missing, of) = (describe(expect), found.len());

@@ -25,13 +25,16 @@ files![
     "namespaces",
     "mounts",
     "files",
+    "file_events",
     "credentials",
     "processes",
     "cgroups",
     "sockets",
+    "network",
     "telemetry",
     "life",
-    "evasions"
+    "evasions",
+    "kernel"
 ];
 
 /// How the daemon hooks system calls.
@@ -83,12 +86,23 @@ pub struct Setup {
     pub caps: Vec<String>,
     /// Shares the host's process namespace.
     pub host_pid: bool,
+    /// Shares the host's network namespace.
+    pub host_net: bool,
     /// User of its programs; without capabilities unless 0.
     pub user: u32,
     /// Seccomp profile: the engine's own, or one that refuses the same calls. Otherwise none.
     pub seccomp: bool,
     /// Bind mounts.
     pub mounts: Vec<Bind>,
+    /// May use every device, where the runtime is called directly.
+    pub devices: bool,
+}
+
+impl Setup {
+    /// True if it needs the disk that not every machine can make.
+    pub fn needs_disk(&self) -> bool {
+        self.mounts.iter().any(|bind| bind.host == "{disk}")
+    }
 }
 
 /// A bind mount from the host.
@@ -125,6 +139,13 @@ pub struct Expect {
     pub rungs: Vec<Rung>,
     /// How many records at least, if more than one.
     pub count: usize,
+}
+
+impl Expect {
+    /// True if this is expected on the rung.
+    pub fn is_on(&self, rung: Rung) -> bool {
+        self.rungs.is_empty() || self.rungs.contains(&rung)
+    }
 }
 
 /// What must not be there.
@@ -229,13 +250,6 @@ pub struct Unseen {
     pub why: String,
 }
 
-impl Unseen {
-    /// True if the gap is there on this rung.
-    pub fn is_on(&self, rung: Rung) -> bool {
-        self.rungs.is_empty() || self.rungs.contains(&rung)
-    }
-}
-
 /// A cgroup layout by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -280,6 +294,11 @@ impl Scenario {
         let arch = std::env::consts::ARCH;
         (!self.arch.is_empty() && !self.arch.iter().any(|known| known == arch))
             .then(|| format!("not made for {arch}"))
+    }
+
+    /// True if what it expects is known not to be seen on the rung.
+    pub fn is_unseen(&self, rung: Rung) -> bool {
+        self.unseen.as_ref().is_some_and(|unseen| unseen.rungs.is_empty() || unseen.rungs.contains(&rung))
     }
 
     /// The rules that it expects, on any rung.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::bench::LoadKind;
+use crate::bench::{LoadKind, Measurement};
 use crate::vm::Layout;
 
 /// Bulkhead's chores.
@@ -37,6 +37,9 @@ pub(crate) enum Verb {
     /// What `bench` measures: one load, as a program of its own
     #[command(hide = true)]
     Load(LoadFlags),
+    /// What drives the rings for `bench`
+    #[command(hide = true)]
+    Flood(FloodFlags),
 }
 
 /// Example: cargo xtask setup --no-vm
@@ -70,18 +73,36 @@ pub(crate) struct RunFlags {
 #[derive(Debug, Default, Args)]
 pub(crate) struct DemoFlags {}
 
-/// Example: sudo -E env PATH="$PATH" cargo xtask bench --json
+/// Example: sudo -E env PATH="$PATH" cargo xtask bench getppid --quick
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchFlags {
-    /// Seconds each load runs in each slice
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
-    pub(crate) seconds: f64,
-    /// Quiet pairs of slices with and without Bulkhead, and as many without it on either side
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub(crate) pairs: usize,
-    /// Write every raw figure to target/bench too
+    /// What to measure [default: everything but peers and profile]
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: Vec<Measurement>,
+    /// Also measure what one would run instead, for those that are installed
+    #[arg(long)]
+    pub(crate) peers: bool,
+    /// Also record where the daemon spends its time, with perf
+    #[arg(long)]
+    pub(crate) profile: bool,
+    /// Rough figures within seconds: short slices, few pairs, few containers
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Seconds each load runs in each slice [default: 1, or 0.2 with --quick]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<f64>,
+    /// Quiet pairs of slices with and without Bulkhead, and as many without it on either side [default: 6, or 2]
+    #[arg(long, value_name = "N")]
+    pub(crate) pairs: Option<usize>,
+    /// Let the daemon and the generator go before everything else on the machine while rates are measured
+    #[arg(long)]
+    pub(crate) urgent: bool,
+    /// Print every raw figure as JSON on standard output, and the tables on standard error
     #[arg(long)]
     pub(crate) json: bool,
+    /// Measure this daemon in place of a new release build
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bulkhead: Option<PathBuf>,
 }
 
 /// Example: cargo xtask load exec --millis 1000
@@ -89,7 +110,39 @@ pub(crate) struct BenchFlags {
 pub(crate) struct LoadFlags {
     /// What to do over and over
     pub(crate) what: LoadKind,
-    /// How long
+    /// For how long, as fast as it goes
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) millis: u64,
+    /// How often, at a rate
+    #[arg(long, value_name = "N", requires = "rate")]
+    pub(crate) count: Option<u32>,
+    /// How often in a second
+    #[arg(long, value_name = "N", requires = "count")]
+    pub(crate) rate: Option<f64>,
+}
+
+/// Example: cargo xtask flood --program 7 --container 99 --process 42 --rate 100000 --millis 1000
+#[derive(Debug, Args)]
+pub(crate) struct FloodFlags {
+    /// Id of the daemon's program `flood`
+    #[arg(long, value_name = "ID", conflicts_with = "descriptor")]
+    pub(crate) program: Option<u32>,
+    /// Descriptor of it that this process has inherited
+    #[arg(long, value_name = "FD")]
+    pub(crate) descriptor: Option<i32>,
+    /// Key of the container that records are about; 0 for the caller's own
+    #[arg(long, value_name = "KEY", default_value_t = 0)]
+    pub(crate) container: u64,
+    /// Process that records are about
+    #[arg(long, value_name = "PID", default_value_t = 0)]
+    pub(crate) process: u32,
+    /// Go before everything else on the machine
+    #[arg(long)]
+    pub(crate) urgent: bool,
+    /// Records a second
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: f64,
+    /// For how long
     #[arg(long, value_name = "N")]
     pub(crate) millis: u64,
 }

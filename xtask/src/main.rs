@@ -37,8 +37,10 @@ fn main() -> ExitCode {
 
 fn dispatch(flags: &Flags) -> anyhow::Result<ExitCode> {
     // Runs inside containers, where there is no repository.
-    if let Verb::Load(flags) = &flags.verb {
-        return bench::load(flags);
+    match &flags.verb {
+        Verb::Load(flags) => return bench::load(flags),
+        Verb::Flood(flags) => return bench::flood(flags),
+        _ => {}
     }
     let project = Project::open()?;
     match &flags.verb {
@@ -51,5 +53,6 @@ fn dispatch(flags: &Flags) -> anyhow::Result<ExitCode> {
         Verb::Demo(DemoFlags {}) => demo::run(&project),
         Verb::Bench(flags) => bench::run(&project, flags),
         Verb::Load(flags) => bench::load(flags),
+        Verb::Flood(flags) => bench::flood(flags),
     }
 }

@@ -2,6 +2,14 @@
 //! records of programs started by a verb.
 
 use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static ASIDE: AtomicBool = AtomicBool::new(false);
+
+/// From here on results go to stderr too: stdout is for one object of JSON.
+pub(crate) fn results_aside() {
+    ASIDE.store(true, Ordering::Relaxed);
+}
 
 /// Announces a step that is about to be taken.
 pub(crate) fn step(what: impl Display) {
@@ -15,5 +23,9 @@ pub(crate) fn note(what: impl Display) {
 
 /// One line of a verb's result.
 pub(crate) fn result(line: impl Display) {
-    println!("{line}");
+    if ASIDE.load(Ordering::Relaxed) {
+        eprintln!("{line}");
+    } else {
+        println!("{line}");
+    }
 }

@@ -3,47 +3,69 @@
 //! The list gives [`EventKind`], the decoder and the field tables. Numbers are never used again for
 //! something else.
 
+mod bpf;
 mod cgroup;
+mod change;
 mod control;
 mod cred;
 mod exec;
 mod exit;
+mod fanotify;
 pub mod field;
 mod file;
+mod file_receive;
 mod fork;
 mod header;
+mod io_uring;
+mod ioctl;
 pub mod layer;
 mod memfd;
 mod memory;
+mod module;
 mod mount;
 mod namespace;
+mod perf_event;
 pub mod plain;
 mod ptrace;
 pub mod record;
 mod root;
+mod sensitive_call;
 mod signal;
 mod socket;
+mod socket_create;
 mod state;
+mod sysctl;
 mod tail;
 
+pub use bpf::{Bpf, object as bpf_object};
 pub use cgroup::{Cgroup, op as cgroup_op};
+pub use change::{FileChange, op as change_op};
 pub use control::Control;
 pub use cred::Cred;
 pub use exec::{Exec, transition};
 pub use exit::Exit;
-pub use file::FileOpen;
+pub use fanotify::{Fanotify, mark as fanotify_mark};
+pub use file::{FileOpen, why};
+pub use file_receive::FileReceive;
 pub use fork::Fork;
 pub use header::{HEADER_LEN, Header, flags};
+pub use io_uring::{IoUring, IoUringOp};
+pub use ioctl::{Ioctl, cmd as ioctl_cmd};
 pub use memfd::Memfd;
 pub use memory::{Memory, kind as memory_kind};
+pub use module::{Module, op as module_op};
 pub use mount::{MOUNT_FLAGS, Mount};
 pub use namespace::{NAMESPACE_FLAGS, Namespace};
+pub use perf_event::PerfEvent;
 pub use ptrace::Ptrace;
 pub use record::Record;
 pub use root::Root;
+pub use sensitive_call::SensitiveCall;
 pub use signal::{Signal, result as signal_result};
 pub use socket::Socket;
+pub use socket_create::SocketCreate;
 pub use state::{State, reason as state_reason};
+pub use sysctl::Sysctl;
 pub use tail::{RACED, STRING_PREFIX, TRUNCATED, Tail, TailString, UNREACHABLE};
 
 use field::{Field, TailField};
@@ -57,7 +79,7 @@ pub enum DecodeError {
     BadLength,
     /// No event has this number.
     UnknownKind(u16),
-    /// The strings do not fit into the record.
+    /// The strings reach beyond the end of the record, or do not fill it.
     BadTail,
 }
 
@@ -67,7 +89,7 @@ impl core::fmt::Display for DecodeError {
             Self::ShortHeader => f.write_str("shorter than a record header"),
             Self::BadLength => f.write_str("the length in the header does not fit"),
             Self::UnknownKind(kind) => write!(f, "unknown event kind {kind}"),
-            Self::BadTail => f.write_str("a string reaches beyond the end of the record"),
+            Self::BadTail => f.write_str("the strings do not end where the record does"),
         }
     }
 }
@@ -162,11 +184,17 @@ events! {
     Bind(Socket) = 31, "bind";
     /// A socket was made to listen.
     Listen(Socket) = 32, "listen";
+    /// A socket was made that is no ordinary TCP, UDP or unix one.
+    Socket(SocketCreate) = 33, "socket";
+    /// A datagram was sent to a watched address without a connect.
+    Send(Socket) = 34, "send";
+    /// A directory, a device or a foreign file was received as a descriptor.
+    FileReceive(FileReceive) = 35, "file_receive";
     /// Namespaces were joined or made.
     Namespace(Namespace) = 40, "namespace";
     /// A cgroup was made or removed, or a task moved.
     Cgroup(Cgroup) = 41, "cgroup";
-    /// A file was opened through a foreign mount.
+    /// A file was opened that a container has no ordinary reason to open.
     FileOpen(FileOpen) = 50, "file_open";
     /// Access to another task was asked for.
     Ptrace(Ptrace) = 51, "ptrace";
@@ -178,6 +206,26 @@ events! {
     Memfd(Memfd) = 114, "memfd";
     /// Limits, scheduling or priority of a task outside the container were changed.
     Control(Control) = 115, "control";
+    /// A rare call that reaches the kernel itself, or state that no namespace divides.
+    SensitiveCall(SensitiveCall) = 120, "sensitive_call";
+    /// A kernel module was loaded, removed, or asked for.
+    Module(Module) = 121, "module";
+    /// `bpf(2)` was called.
+    Bpf(Bpf) = 122, "bpf";
+    /// A performance or tracing event was opened.
+    PerfEvent(PerfEvent) = 123, "perf_event";
+    /// An io_uring was made.
+    IoUring(IoUring) = 124, "io_uring";
+    /// An operation was submitted to an io_uring.
+    IoUringOp(IoUringOp) = 125, "io_uring_op";
+    /// A file was renamed, linked, removed, made special, or its attributes were changed.
+    FileChange(FileChange) = 52, "file_change";
+    /// A control call on a terminal or a block device.
+    Ioctl(Ioctl) = 53, "ioctl";
+    /// A file, mount or file system was marked for fanotify.
+    Fanotify(Fanotify) = 54, "fanotify";
+    /// A kernel setting was written.
+    Sysctl(Sysctl) = 55, "sysctl";
 }
 
 /// A record, borrowed from the bytes it arrived in; every length has been checked.
@@ -206,7 +254,8 @@ impl<'a> EventRef<'a> {
         let this =
             Self { kind, header, payload: &bytes[HEADER_LEN..payload_end], tail: &bytes[payload_end..end] };
         let wanted = kind.tail_fields().len();
-        if Tail::new(this.tail).take(wanted).count() != wanted {
+        let mut tail = Tail::new(this.tail);
+        if tail.by_ref().take(wanted).count() != wanted || !tail.is_at_end() {
             return Err(DecodeError::BadTail);
         }
         Ok(this)

@@ -49,6 +49,11 @@ impl<'a> Tail<'a> {
         Self { rest: bytes }
     }
 
+    /// True if nothing is left.
+    pub fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// The `n`th string, counted from 0; empty if the tail ends before it.
     pub fn nth_string(self, n: usize) -> TailString<'a> {
         let mut this = self;

@@ -2,10 +2,10 @@
 //! fact.
 
 use monitor_common::call::Call;
-use monitor_common::event::{EventKind, Mount, Namespace, RACED, Root};
+use monitor_common::event::{EventKind, Fanotify, Mount, Namespace, RACED, Root, why};
 use monitor_common::offsets::FieldId as F;
 
-use super::file::check_foreign;
+use super::file::{check_open, report_refused};
 use super::security::report_socket_call;
 use crate::emit::{Ring, STRING_MAX, reserve};
 use crate::filter::{self, Subject};
@@ -141,10 +141,43 @@ pub(crate) fn leave_socket(subject: &Subject, call: Call, args: &[u64; 6], ret: 
     report_socket_call(subject, call, args, ret as i32);
 }
 
-/// After an open: only what is foreign is reported.
-#[inline(never)]
-pub(crate) fn leave_open(subject: &Subject, _call: Call, _args: &[u64; 6], ret: i64) {
-    if ret >= 0 && !subject.runtime {
-        let _ = check_foreign(subject, subject.task.file(ret as u32), 0);
+/// After an open: what was opened is judged.
+#[inline(always)]
+pub(crate) fn leave_open(subject: &Subject, call: Call, _args: &[u64; 6], ret: i64) {
+    if subject.runtime {
+        return;
     }
+    let by_handle = call == Call::OpenByHandleAt;
+    if ret >= 0 {
+        let reasons = if by_handle { why::HANDLE } else { 0 };
+        let _ = check_open(subject, subject.task.file(ret as u32), 0, reasons);
+    } else if by_handle {
+        let _ = report_refused(subject, ret as i32);
+    }
+}
+
+/// `fanotify_mark`.
+#[inline(always)]
+pub(crate) fn leave_fanotify(subject: &Subject, _call: Call, args: &[u64; 6], ret: i64) {
+    // A 32-bit program gives the 64 bits of the mask as two arguments.
+    let (mask, directory, name) = if subject.compat {
+        (args[2] | args[3] << 32, args[4], args[5])
+    } else {
+        (args[2], args[3], args[4])
+    };
+    let directory = file::inode(file::inode_of(subject.task.file(directory as u32)));
+    let Some(mut out) = reserve::<Fanotify, { STRING_MAX + 8 }>(Ring::Critical, EventKind::Fanotify, subject)
+    else {
+        return;
+    };
+    out.body(Fanotify {
+        mask,
+        magic: directory.magic,
+        flags: args[1] as u32,
+        ret: ret as i32,
+        dev: directory.dev,
+        reserved: 0,
+    });
+    out.user_string(name, RACED);
+    out.submit(subject, 0);
 }

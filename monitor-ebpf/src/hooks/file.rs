@@ -1,38 +1,168 @@
-//! Files opened through a mount that is not the task's own (invariant I-4).
+//! Files opened: judged by kernel objects, never by the name that the program gave.
 
-use monitor_common::event::{EventKind, FileOpen};
+use aya_ebpf::macros::fexit;
+use aya_ebpf::programs::FExitContext;
+use monitor_common::event::{EventKind, FileOpen, why};
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::KEY_CANARY;
+use monitor_common::policy::watch::LOG;
 
 use crate::emit::{PATH_MAX, Ring, reserve};
-use crate::filter::Subject;
-use crate::kernel::{Ptr, file, mount, ns};
+use crate::filter::{self, Subject};
+use crate::kernel::{Ptr, file, mount, ns, overlay};
+use crate::watch::{self, CGROUP2, Kind, NSFS};
 
-/// Reports an open file whose mount belongs to another mount namespace. Internal mounts (pipes, sockets,
-/// memfd), detached ones and those of anonymous namespaces are the task's own making.
+/// Access modes other than reading, and `O_TRUNC` (`include/uapi/asm-generic/fcntl.h`).
+const WRITING: u32 = 0o3 | 0o1000;
+
+/// What a flood of would drown what matters more.
+const COMMON: u32 = why::NAMED | why::NAMESPACE | why::CHAR | why::KERNEL_READ;
+
+/// `int security_file_open(struct file *file)`, kernel `security/security.c`; also reached by io_uring and by
+/// 32-bit calls.
+#[fexit(function = "security_file_open")]
+fn security_file_open(ctx: FExitContext) -> i32 {
+    try_file_open(Ptr(ctx.arg::<u64>(0)), ctx.arg::<i32>(1));
+    0
+}
+
 #[inline(always)]
-pub(crate) fn check_foreign(subject: &Subject, opened: Ptr, ret: i32) -> Option<()> {
-    let vfsmount = opened.follow(F::FileMnt);
-    let namespace = mount::namespace_of(vfsmount);
-    let own = subject.task.mnt_ns();
-    let inum = mount::namespace_inum(vfsmount);
-    let foreign = namespace != own && inum != 0;
-    if !foreign && subject.container != KEY_CANARY {
+fn try_file_open(opened: Ptr, ret: i32) -> Option<()> {
+    let subject = Subject::current()?;
+    if subject.runtime {
         return None;
     }
-    let facts = file::inode(file::inode_of(opened));
-    let mut out = reserve::<FileOpen, { PATH_MAX + 16 }>(Ring::Critical, EventKind::FileOpen, subject)?;
+    filter::compare_creds(&subject);
+    filter::compare(&subject);
+    check_open(&subject, opened, ret, 0)
+}
+
+/// Reports an open file if there is a reason to; `reasons` are those that the caller knows.
+#[inline(always)]
+pub(crate) fn check_open(subject: &Subject, opened: Ptr, ret: i32, reasons: u32) -> Option<()> {
+    let (why, class) = judge(subject, opened)?;
+    let why = why | reasons;
+    if why == 0 && subject.container != KEY_CANARY {
+        return None;
+    }
+    report(subject, opened, ret, watch::seal(why, class, subject.tid));
+    Some(())
+}
+
+/// Why an open is worth a record, and which watched objects it is of; `None` for what is no file of the container's
+/// making.
+#[inline(always)]
+fn judge(subject: &Subject, opened: Ptr) -> Option<(u32, u32)> {
+    let vfsmount = opened.follow(F::FileMnt);
+    let namespace = mount::raw_namespace_of(vfsmount);
+    let canary = subject.container == KEY_CANARY;
+    let mut why = 0;
+    let inode = file::inode_of(opened);
+    let sb = inode.follow(F::InodeSb);
+    let magic = sb.read::<u64>(F::SbMagic);
+    if namespace != subject.task.mnt_ns() {
+        let internal = namespace.0 != 0 && !namespace.is_valid();
+        // A memfd, or what an overlay opens below itself; files of namespaces are on such a mount, too.
+        if internal && magic != NSFS && !canary {
+            return None;
+        }
+        if mount::namespace_inum(vfsmount) != 0 {
+            why |= why::FOREIGN;
+        }
+    }
+    let mode = u32::from(inode.read::<u16>(F::InodeMode));
+    why |= watch::device(mode, inode.read(F::InodeRdev));
+    let writing = opened.read::<u32>(F::FileFlags) & WRITING != 0;
+    let mut class = 0;
+    match Kind::of(magic) {
+        Kind::Overlay if !writing => {}
+        kind @ (Kind::Overlay | Kind::Ordinary) => {
+            let dentry = opened.follow(F::FileDentry);
+            if kind == Kind::Ordinary {
+                // Older overlays open the file below with their own mount's path: it is judged as the overlay's.
+                if vfsmount.follow(F::VfsmountSb) != sb && !canary {
+                    return None;
+                }
+                let unreachable;
+                (class, unreachable) = watch::place(vfsmount, dentry, inode, sb);
+                why |= unreachable;
+                // Logs are read all day, by those whose work it is.
+                if class & !LOG != 0 || (class != 0 && writing) {
+                    why |= why::WATCHED;
+                }
+            }
+            if writing && watch::is_named(dentry, dentry.follow(F::DentryParent)) {
+                why |= why::NAMED;
+            }
+        }
+        Kind::Nsfs => why |= why::NAMESPACE,
+        Kind::Cgroup if !writing => {}
+        _ if writing => why |= why::KERNEL_WRITE,
+        Kind::Rare => why |= why::KERNEL_READ,
+        _ => {
+            if watch::is_information(opened.follow(F::FileDentry), magic) {
+                why |= why::KERNEL_READ;
+            }
+        }
+    }
+    Some((why, class))
+}
+
+#[inline(never)]
+fn report(subject: &Subject, opened: Ptr, ret: i32, verdict: u64) {
+    let _ = try_report(subject, opened, ret, verdict);
+}
+
+#[inline(always)]
+fn try_report(subject: &Subject, opened: Ptr, ret: i32, verdict: u64) -> Option<()> {
+    let (why, class) = watch::unseal(verdict);
+    let flags = opened.read::<u32>(F::FileFlags);
+    let common = if flags & WRITING != 0 { COMMON } else { COMMON | why::WATCHED };
+    let ring = if why & !common == 0 { Ring::Bulk } else { Ring::Critical };
+    let mut out = reserve::<FileOpen, { PATH_MAX + 16 }>(ring, EventKind::FileOpen, subject)?;
+    let (vfsmount, dentry) = (opened.follow(F::FileMnt), opened.follow(F::FileDentry));
+    let inode = file::inode_of(opened);
+    let facts = file::inode(inode);
     out.body(FileOpen {
         ino: facts.ino,
         magic: facts.magic,
-        file_mnt_ns: inum,
-        mnt_ns: ns::mnt_inum(own),
+        owner: if why & why::KERNEL_WRITE != 0 { cgroup_owner(dentry, facts.magic) } else { 0 },
+        file_mnt_ns: mount::namespace_inum(vfsmount),
+        mnt_ns: ns::mnt_inum(subject.task.mnt_ns()),
         dev: facts.dev,
+        rdev: inode.read(F::InodeRdev),
         mode: facts.mode,
-        flags: opened.read(F::FileFlags),
+        flags,
         ret,
+        why,
+        class,
+        layer: overlay::layer_of(inode, facts.magic),
     });
-    out.path((vfsmount, opened.follow(F::FileDentry)), (Ptr::NULL, Ptr::NULL));
+    // A file of a kernel's file system is named up to the root of that, whatever it is mounted or bound as.
+    let bare = why & (why::KERNEL_WRITE | why::KERNEL_READ) != 0 && why & why::FOREIGN == 0;
+    out.path((if bare { Ptr::NULL } else { vfsmount }, dentry), (Ptr::NULL, Ptr::NULL));
     out.submit(subject, 0);
     Some(())
+}
+
+/// Reports that a file handle was refused: there is no file to look at.
+#[inline(always)]
+pub(crate) fn report_refused(subject: &Subject, ret: i32) -> Option<()> {
+    let mut out = reserve::<FileOpen, 16>(Ring::Critical, EventKind::FileOpen, subject)?;
+    let mnt_ns = ns::mnt_inum(subject.task.mnt_ns());
+    out.body(FileOpen { mnt_ns, ret, why: why::HANDLE, ..FileOpen::default() });
+    out.empty();
+    out.submit(subject, 0);
+    Some(())
+}
+
+/// The container that the cgroup of a control file belongs to, 0 if to none or if that cannot be said: the inode
+/// of a cgroup's directory is its id (kernel `fs/kernfs/inode.c`), in the one hierarchy of version 2.
+#[inline(always)]
+fn cgroup_owner(dentry: Ptr, magic: u64) -> u64 {
+    if magic != CGROUP2 {
+        return 0;
+    }
+    let directory = dentry.follow(F::DentryParent).follow(F::DentryInode);
+    filter::container_of(directory.read(F::InodeIno)).unwrap_or(0)
 }

@@ -63,12 +63,35 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
         }
         _ => {
             let entry = how == transition::ENTRY;
+            if let Some(entered) = TASKS.get_ptr_mut(&subject.tid) {
+                let how = if entry { task_flags::ENTERED } else { task_flags::JOINED };
+                // SAFETY: a live map value; this task is the only one to write its entry.
+                unsafe { (*entered).flags |= how };
+            }
             filter::report_state(&subject, if entry { state_reason::ENTRY } else { state_reason::JOIN }, 0);
         }
     }
+    Some(())
+}
+
+/// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
+/// `include/trace/events/sched.h`; attached after `process_exec`, which has settled whose task it is. Both together
+/// would need more than the 512 bytes of stack that a program has.
+#[btf_tracepoint(function = "sched_process_exec")]
+fn process_exec_record(ctx: BtfTracePointContext) -> i32 {
+    try_exec_record(Ptr(ctx.arg::<u64>(2)));
+    0
+}
+
+#[inline(always)]
+fn try_exec_record(bprm: Ptr) -> Option<()> {
+    let executable = bprm.follow(F::BinprmFile);
+    let inode = file::inode_of(executable);
+    let subject = Subject::current()?;
+    let how = take_transition(subject.tid);
     report_exec(&subject, executable, inode, how);
     if subject.runtime
-        && !runtime_program
+        && trusted(inode) != trust::RUNTIME
         && subject.container == 0
         && mount_inum(executable) == config!(host_mnt_ns)
     {
@@ -76,6 +99,23 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
         let _ = TASKS.remove(&subject.tid);
     }
     Some(())
+}
+
+/// What the exec made of the task, as [`process_exec`] left it in its entry.
+#[inline(always)]
+fn take_transition(tid: u32) -> u32 {
+    let Some(entry) = TASKS.get_ptr_mut(&tid) else { return transition::NONE };
+    // SAFETY: a live map value; this task is the only one to write its entry.
+    let flags = unsafe { (*entry).flags };
+    // SAFETY: as above.
+    unsafe { (*entry).flags = flags & !(task_flags::ENTERED | task_flags::JOINED) };
+    if flags & task_flags::ENTERED != 0 {
+        transition::ENTRY
+    } else if flags & task_flags::JOINED != 0 {
+        transition::JOIN
+    } else {
+        transition::NONE
+    }
 }
 
 /// Namespace that a file's mount belongs to.
@@ -131,6 +171,7 @@ fn become_inside(task: Task, tid: u32, container: u64) {
         &TaskEntry {
             container,
             state: filter::digest(task),
+            told: 0,
             cap_permitted: cred.cap_permitted,
             flags: task_flags::CREDS,
             uid: cred.uid,

@@ -8,7 +8,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::call::{Call, X32_BIT, table};
 
-use super::{call, control, memory, ptrace};
+use super::{call, change_call, control, datagram, ioctl, memory, ptrace, receive, sensitive, socket_create};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, forget, read_user, regs};
@@ -117,7 +117,16 @@ at_exit! {
     call_namespace: call::leave_namespace;
     call_socket: call::leave_socket;
     call_open: call::leave_open;
+    call_sensitive: sensitive::leave_sensitive;
+    call_bpf: sensitive::leave_bpf;
+    call_perf: sensitive::leave_perf;
+    call_socket_create: socket_create::leave_socket_create;
+    call_send: datagram::leave_send;
+    call_receive: receive::leave_receive;
     call_memfd: memory::leave_memfd;
+    call_fanotify: call::leave_fanotify;
+    call_change: change_call::leave_change;
+    call_change_fd: change_call::leave_change_fd;
     call_ptrace: ptrace::leave_ptrace;
 }
 
@@ -142,4 +151,5 @@ macro_rules! at_exit_if {
 at_exit_if! {
     call_memory: memory::leave_memory, if memory::is_wanted;
     call_control: control::leave_control, if control::is_wanted;
+    call_ioctl: ioctl::leave_ioctl, if ioctl::is_wanted;
 }

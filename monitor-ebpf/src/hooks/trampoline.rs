@@ -4,13 +4,21 @@
 //! `__arm64_sys_<call>` likewise, `__ia32_sys_<call>` for 32-bit calls of x86. A call that seccomp refuses never
 //! gets here.
 
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use monitor_common::call::Call;
 
-use super::{call, memory, ptrace};
+use super::{call, memory, ptrace, sensitive};
 use crate::filter::{self, Subject};
-use crate::kernel::{Ptr, regs};
+use crate::kernel::{Ptr, read_kernel, regs};
+
+/// The registers, which are the function's argument. Read through a helper, because the verifier of 5.10 refuses a
+/// direct read of an argument whose type the function's own source file only declares, as most do.
+#[inline(always)]
+fn registers(ctx: &FExitContext) -> Ptr {
+    Ptr(read_kernel::<u64>(ctx.as_ptr() as u64))
+}
 
 #[inline(always)]
 fn at_exit(
@@ -20,7 +28,7 @@ fn at_exit(
     leave: impl FnOnce(&Subject, Call, &[u64; 6], i64),
 ) -> Option<()> {
     let subject = Subject { compat, ..Subject::current()? };
-    let regs = Ptr(ctx.arg::<u64>(0));
+    let regs = registers(ctx);
     let args = if compat { regs::compat_arguments(regs) } else { regs::arguments(regs) };
     leave(&subject, call, &args, ctx.arg::<i64>(1));
     // What the call changed is remembered, so that it is not reported again as unexplained.
@@ -64,6 +72,10 @@ at_exit! {
     exit_capset: Capset by call::leave_cred;
     exit_memfd_create: MemfdCreate by memory::leave_memfd;
     exit_pidfd_getfd: PidfdGetfd by ptrace::leave_ptrace;
+    exit_bpf: Bpf by sensitive::leave_bpf;
+    exit_perf_event_open: PerfEventOpen by sensitive::leave_perf;
+    exit_fanotify_mark: FanotifyMark by call::leave_fanotify;
+    exit_open_by_handle_at: OpenByHandleAt by call::leave_open;
 }
 
 // What credentials a 32-bit call changed is found by comparison at the task's next event; a mount is not.

@@ -1,6 +1,7 @@
 //! Typed reads of kernel objects. The one place that knows offsets: each comes from the kernel's BTF, patched
 //! into `OFFSETS` by the loader.
 
+pub(crate) mod bpf;
 pub(crate) mod cgroup;
 pub(crate) mod file;
 pub(crate) mod mount;

@@ -19,6 +19,13 @@ pub(crate) struct Superblock {
     pub(crate) type_name: u64,
 }
 
+/// As [`namespace_of`], but an internal mount keeps its mark, which is no valid address (`MNT_NS_INTERNAL`, kernel
+/// `fs/mount.h`).
+#[inline(always)]
+pub(crate) fn raw_namespace_of(vfsmount: Ptr) -> Ptr {
+    vfsmount.container_of(F::MountMnt).follow(F::MountNs)
+}
+
 /// The mount namespace that a `struct vfsmount` belongs to; null for internal and detached mounts.
 #[inline(always)]
 pub(crate) fn namespace_of(vfsmount: Ptr) -> Ptr {

@@ -11,6 +11,10 @@ pub(crate) const AF_UNIX: u16 = 1;
 pub(crate) const AF_INET: u16 = 2;
 /// `AF_INET6`.
 pub(crate) const AF_INET6: u16 = 10;
+/// `AF_ALG`.
+pub(crate) const AF_ALG: u16 = 38;
+/// `AF_VSOCK`.
+pub(crate) const AF_VSOCK: u16 = 40;
 
 /// The `struct sock` of a socket's file.
 #[inline(always)]
@@ -39,6 +43,15 @@ pub(crate) fn local_v4(sock: Ptr) -> [u8; 4] {
 #[inline(always)]
 pub(crate) fn local_v6(sock: Ptr) -> [u8; 16] {
     sock.read(F::SkV6RcvSaddr)
+}
+
+/// The process, in the initial pid namespace, that listens at the other end of a connected unix socket; 0 if there
+/// is none.
+#[inline(always)]
+pub(crate) fn peer_pid(sock: Ptr) -> u32 {
+    // `numbers[0]` is that of the initial namespace, and its number is its first member (kernel
+    // `include/linux/pid.h`).
+    sock.follow(F::SkPeerPid).read(F::PidNumbers)
 }
 
 /// The file that a unix socket is bound to; zeros if it is bound to none.

@@ -72,6 +72,12 @@ impl Task {
         self.nsproxy().follow(F::NsproxyMnt)
     }
 
+    /// Inode number of the network namespace.
+    #[inline(always)]
+    pub(crate) fn net_ns_inum(self) -> u32 {
+        self.nsproxy().follow(F::NsproxyNet).read(F::NetInum)
+    }
+
     #[inline(always)]
     pub(crate) fn exe_file(self) -> Ptr {
         self.0.follow(F::TaskMm).follow(F::MmExeFile)

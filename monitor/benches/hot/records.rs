@@ -2,12 +2,12 @@
 //! open files and connect, beside servers that live long. No rule matches any of them.
 
 use monitor_common::event::{
-    EventKind, Exec, Exit, FileOpen, Fork, HEADER_LEN, Header, Record, STRING_PREFIX, Socket, State,
+    EventKind, Exec, Exit, FileOpen, Fork, HEADER_LEN, Header, Record, STRING_PREFIX, Socket, State, layer,
     state_reason, transition,
 };
 
 /// Key of the first container; the others follow it.
-const FIRST_KEY: u64 = 10_000;
+pub(crate) const FIRST_KEY: u64 = 10_000;
 /// Pid of the first container's first program.
 const FIRST_PID: u32 = 1000;
 /// Pids kept free for the long-lived programs of one container.
@@ -53,7 +53,7 @@ struct Task {
 
 /// Writes records.
 pub(crate) struct Maker {
-    containers: u32,
+    pub(crate) containers: u32,
     time: u64,
     next_pid: u32,
     turn: u32,
@@ -108,16 +108,39 @@ impl Maker {
         recording
     }
 
-    /// The life of a short program, and what its container's server does meanwhile: 12 records.
-    fn work(&mut self, n: u32) {
-        let shell = self.long_lived(n, 1);
-        let server = self.long_lived(n, 2);
+    /// So many children of one shell that all stay, with their own children.
+    pub(crate) fn bomb(&mut self, children: u32) -> Recording {
+        let mut recording = Recording::default();
+        let mut parent = self.long_lived(0, 1);
+        for _ in 0..children {
+            let child = self.child();
+            self.fork(0, parent, child);
+            self.open(0, child, &["urandom", "dev"]);
+            parent = child;
+            if self.round.len() >= ROUND {
+                self.close_round(&mut recording);
+            }
+        }
+        self.close_round(&mut recording);
+        recording.starts.push(recording.bytes.len());
+        recording
+    }
+
+    /// A new process.
+    fn child(&mut self) -> Task {
         self.next_pid += 1;
         if self.next_pid > 4_000_000 {
             self.next_pid = FIRST_PID + self.containers * PIDS_EACH;
         }
         self.time += 20_000;
-        let child = Task { pid: self.next_pid, started: self.time };
+        Task { pid: self.next_pid, started: self.time }
+    }
+
+    /// The life of a short program, and what its container's server does meanwhile: 12 records.
+    fn work(&mut self, n: u32) {
+        let shell = self.long_lived(n, 1);
+        let server = self.long_lived(n, 2);
+        let child = self.child();
         self.fork(n, shell, child);
         self.exec(n, child, shell.pid, &["curl", "bin", "usr"], CURL);
         for path in [
@@ -159,8 +182,14 @@ impl Maker {
             ..State::default()
         };
         self.put(EventKind::State, n, init, 0, &state, &[b""]);
-        let exec =
-            Exec { transition: transition::ENTRY, exe_mnt_ns: mnt_ns(n), ppid: 900, ..Exec::default() };
+        let exec = Exec {
+            transition: transition::ENTRY,
+            exe_nlink: 1,
+            exe_layer: layer::LOWER,
+            exe_mnt_ns: mnt_ns(n),
+            ppid: 900,
+            ..Exec::default()
+        };
         self.put(
             EventKind::Exec,
             n,
@@ -189,6 +218,7 @@ impl Maker {
             ppid,
             exe_dev: 0x2b,
             exe_nlink: 1,
+            exe_layer: layer::LOWER,
             exe_mode: 0o100_755,
             exe_mnt_ns: mnt_ns(n),
             old_euid: 0,
@@ -208,6 +238,7 @@ impl Maker {
             mode: 0o100_644,
             flags: 0x8_8000,
             ret: 3,
+            ..FileOpen::default()
         };
         self.put(EventKind::FileOpen, n, task, 1, &open, &[&reversed(path)]);
     }

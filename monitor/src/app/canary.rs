@@ -1,6 +1,9 @@
 //! The start-up canary: a process of the daemon's own that does one harmless act for each sensor. What it does
 //! must come back through the rings before the daemon says that it is ready.
 
+mod network;
+mod uring;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -8,11 +11,22 @@ use std::process::{Child, Command, Stdio};
 
 use monitor_common::policy::{KEY_CANARY, TaskEntry, task_flags};
 
+use super::canary_files;
 use crate::bpf::Control;
 use crate::diag::{Code, Diagnostic, Exit};
 
 /// The hidden verb that makes this program the canary.
 pub const VERB: &str = "canary";
+
+/// True if this host lets the canary of this name do its act: what is switched off cannot come back.
+pub(super) fn is_possible(name: &str) -> bool {
+    match name.split('.').next() {
+        Some("io_uring" | "io_uring_op") => uring::is_allowed(),
+        // Without a helper the kernel asks nobody.
+        Some("module") => fs::read("/proc/sys/kernel/modprobe").is_ok_and(|path| path.trim_ascii() != b""),
+        _ => true,
+    }
+}
 
 /// Starts the canary and lets it act once the kernel side knows it.
 ///
@@ -48,13 +62,16 @@ pub fn act(cgroups: &Path) -> Exit {
     calls();
     others();
     memory();
-    sockets();
-    // A file, and another process, of the host.
-    let _ = fs::File::open("/dev/null");
+    kernel_calls();
+    modules();
+    uring::act();
+    network::act();
+    // Another process of the host.
     let _ = fs::read_link(format!(
         "/proc/{}/exe",
         rustix::process::getppid().map_or(1, |p| p.as_raw_nonzero().get())
     ));
+    canary_files::act(cgroups);
     Exit::Ok
 }
 
@@ -124,14 +141,25 @@ fn memory() {
     }
 }
 
-/// bind, listen, connect on an abstract unix socket.
-fn sockets() {
-    use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-    let name = format!("bulkhead-canary-{}", std::process::id());
-    if let Ok(address) = SocketAddr::from_abstract_name(name)
-        && let Ok(_listener) = UnixListener::bind_addr(&address)
-    {
-        let _ = UnixStream::connect_addr(&address);
+#[expect(unsafe_code, reason = "calls with arguments that no safe wrapper lets through")]
+fn kernel_calls() {
+    let nothing = std::ptr::null::<u8>();
+    // SAFETY: every call fails on its arguments: an unknown action, a length below zero, an address that is not
+    // mapped, a command that does not exist.
+    unsafe {
+        libc::syscall(libc::SYS_syslog, -1, nothing, 0);
+        libc::syscall(libc::SYS_sethostname, nothing, -1);
+        libc::syscall(libc::SYS_settimeofday, 1, nothing);
+        libc::syscall(libc::SYS_bpf, -1, nothing, 0);
+        libc::syscall(libc::SYS_perf_event_open, nothing, -1, -1, -1, 0);
     }
+}
+
+/// Asks for a protocol family that no kernel has had for long: the kernel looks for a module that brings it, and
+/// there is none.
+#[expect(unsafe_code, reason = "no safe wrapper knows the family")]
+fn modules() {
+    const AF_NETBEUI: libc::c_int = 13;
+    // SAFETY: numbers only; the call fails.
+    unsafe { libc::socket(AF_NETBEUI, libc::SOCK_DGRAM, 0) };
 }

@@ -25,7 +25,8 @@ impl Delivery {
 
     /// Every record up to `horizon` has been through the pipeline, and what was made of it is in batches up to `sent`.
     pub(super) fn released(&mut self, horizon: u64, sent: u64) {
-        while let Some((_, position)) = self.read.pop_front_if(|(time, _)| *time <= horizon) {
+        while let Some((_, position)) = self.read.front().copied().filter(|(time, _)| *time <= horizon) {
+            self.read.pop_front();
             self.sent.push_back((sent, position));
         }
     }
@@ -34,7 +35,8 @@ impl Delivery {
     /// that reached their reader, `room` says that the ring is not half full.
     pub(super) fn done(&mut self, delivered: u64, room: impl Fn(usize) -> bool) -> Option<usize> {
         let mut done = None;
-        while let Some((_, position)) = self.sent.pop_front_if(|(sent, _)| *sent <= delivered) {
+        while let Some((_, position)) = self.sent.front().copied().filter(|(sent, _)| *sent <= delivered) {
+            self.sent.pop_front();
             done = Some(position);
         }
         while self.read.len() + self.sent.len() > ROUNDS || self.oldest().is_some_and(|oldest| !room(oldest))

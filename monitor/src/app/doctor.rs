@@ -26,6 +26,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<Exit, Diagnostic> {
         cgroup_root: host.layout.v2_mount(),
         map_limits: &[],
         pins: None,
+        without_fields: &args.without_field,
     };
     let kernel = bpf::load(&options, |_, _| Ok(())).map_err(|e| start::explain(&e))?;
     let mut loaded = kernel.loaded;
@@ -62,6 +63,7 @@ fn as_json(loaded: &Loaded, host: &Host) -> String {
         "cgroups": host.layout.name(),
         "self_test": "passed",
         "missing_fields": loaded.missing_fields,
+        "lacking_fields": loaded.lacking_fields,
         "sensors": sensors,
     })
     .to_string();
@@ -100,6 +102,12 @@ fn as_text(loaded: &Loaded, host: &Host) -> String {
     if !loaded.missing_fields.is_empty() {
         out.push_str("\nKernel fields that this kernel does not have (others are used instead):\n");
         wrap(&mut out, 2, "", &loaded.missing_fields.join(", "));
+    }
+    if !loaded.lacking_fields.is_empty() {
+        out.push_str("\nKernel fields that this kernel lacks; what needs them is not attached:\n");
+        for field in &loaded.lacking_fields {
+            wrap(&mut out, 2, "", field);
+        }
     }
     out
 }

@@ -1,15 +1,18 @@
 //! Puts the parts together for the verbs that watch the kernel: the order of starting and of stopping.
 
 pub mod canary;
+mod canary_files;
 mod delivery;
 mod doctor;
 mod edge;
 mod hot;
+mod network;
 mod pins;
 mod ready;
 mod sinks;
 mod start;
 mod trust;
+mod watch;
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +25,7 @@ pub use pins::unpin;
 use crate::bpf::{self, Kernel, Loaded, LoaderOptions};
 use crate::cli::{RunArgs, find_rule};
 use crate::container::{HostPaths, Registry, Resolver, Scanned};
-use crate::detect::{ControlSocket, DetectConfig, Detector, RULES};
+use crate::detect::{ControlSocket, DetectConfig, Detector, NetworkFacts, RULES};
 use crate::diag::{Code, Diagnostic, Exit};
 use crate::ingest::Received;
 use crate::output::Status;
@@ -67,7 +70,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let host = Host::read()?;
     let mut sinks = sinks::Sinks::open(args, host.boot_to_epoch_ns)?;
     let emitter = sinks.emitter(args)?;
-    let detector = Detector::new(detect_config(args, &host));
+    let addresses = network::read();
+    let detector = Detector::new(detect_config(args, &host, &addresses));
     let registry = Registry::new(host.boot_to_epoch_ns);
     let mut pipeline = Pipeline::new(detector, registry, emitter);
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
@@ -88,12 +92,15 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         cgroup_root: host.layout.v2_mount(),
         map_limits: &args.map_limits,
         pins: pins.as_ref(),
+        without_fields: &args.without_field,
     };
     let nobody = pipeline.unwanted();
     let Kernel { mut loaded, rings, mut control, mut accounts, unwanted, daemon, resumed } =
         bpf::load(&options, |control, unwanted| {
             unwanted.set(nobody)?;
-            trusted.values().try_for_each(|(file, what)| control.trust(*file, *what))
+            trusted.values().try_for_each(|(file, what)| control.trust(*file, *what))?;
+            watch::fill(control, trusted.values().map(|(file, _)| *file))?;
+            network::watch(control, &addresses)
         })
         .map_err(|e| start::explain(&e))?;
     let resolver = Resolver::new(HostPaths::default());
@@ -114,6 +121,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
                 pipeline.resolved(boot_now(), update, Vec::new());
             }
         }
+    }
+    if args.bench {
+        loaded.load_flood().map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
     }
     return_memory();
 
@@ -177,7 +187,7 @@ fn read_object(path: Option<&std::path::Path>) -> Result<std::borrow::Cow<'stati
     }
 }
 
-fn detect_config(args: &RunArgs, host: &Host) -> DetectConfig {
+fn detect_config(args: &RunArgs, host: &Host, addresses: &NetworkFacts) -> DetectConfig {
     let usual = CONTROL_SOCKETS.iter().map(std::path::Path::new);
     let control_sockets = usual
         .chain(args.control_sockets.iter().map(AsRef::as_ref))
@@ -190,6 +200,7 @@ fn detect_config(args: &RunArgs, host: &Host) -> DetectConfig {
         disabled: args.disabled_rules.iter().cloned().collect(),
         control_sockets,
         host: host.facts,
+        network: addresses.clone(),
     }
 }
 
@@ -213,7 +224,7 @@ fn selftest(loaded: &mut Loaded, host: &Host) -> Result<(), Diagnostic> {
         })
         .map_err(failed)?;
     let truth = start::truth(&host.layout).map_err(|e| failed(format!("{e:#}")))?;
-    bpf::verify(&found, &truth).map_err(|e| match e {
+    bpf::verify(&found, &truth, loaded.self_test_is_whole).map_err(|e| match e {
         bpf::SelfTestError::Abi { .. } => Diagnostic::new(Code::AbiMismatch).note(e.to_string()),
         bpf::SelfTestError::Mismatch { .. } => failed(e.to_string()),
     })
@@ -233,7 +244,6 @@ fn adopt(control: &mut bpf::Control, found: &[Scanned]) -> Result<(), String> {
                 task.tid,
                 TaskEntry {
                     container: key,
-                    state: 0,
                     cap_permitted: task.cap_permitted,
                     flags: task_flags::CREDS,
                     uid: task.uid,

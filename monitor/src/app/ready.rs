@@ -28,8 +28,14 @@ pub(super) fn prove(
     running: usize,
 ) -> Result<(), Diagnostic> {
     say_coverage(loaded, mailbox);
-    let wanted: Vec<&'static str> =
-        loaded.sensors.iter().filter(|s| s.rung.is_some()).flat_map(|s| s.sensor.canaries).copied().collect();
+    let wanted: Vec<&'static str> = loaded
+        .sensors
+        .iter()
+        .filter(|s| s.rung.is_some())
+        .flat_map(|s| s.sensor.canaries)
+        .copied()
+        .filter(|name| canary::is_possible(name))
+        .collect();
     let mut child = canary::start(control, cgroups)?;
     let deadline = Instant::now() + DEADLINE;
     let missing = loop {

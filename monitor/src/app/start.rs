@@ -63,7 +63,13 @@ impl Host {
         let no_cgroup = |e: String| Diagnostic::new(Code::NoCgroupMount).note(e);
         let layout = Layout::read(&paths).map_err(|e| no_cgroup(e.to_string()))?;
         let root_cgroup = layout.root_id(&paths).map_err(|e| no_cgroup(e.to_string()))?;
-        let namespace = |name: &str| namespace_inode(1, name).unwrap_or(0);
+        // Where process 1 does not let itself be looked at, the first kernel thread does: it is in the initial
+        // namespaces.
+        let namespace = |name: &str| {
+            namespace_inode(1, name)
+                .or_else(|_| namespace_inode(2, name))
+                .unwrap_or_else(|_| initial_inode(name))
+        };
         let facts = HostFacts {
             mnt_ns: namespace("mnt"),
             pid_ns: namespace("pid"),
@@ -106,6 +112,20 @@ fn v1_subsys(layout: &Layout) -> Result<u32, Diagnostic> {
     types
         .enumerator("cgroup_subsys_id", &name)
         .ok_or_else(|| Diagnostic::new(Code::MissingField).note(format!("no enumerator {name}")))
+}
+
+/// Inode of the initial namespace of a type, for a daemon that may not look at process 1 (a security module, or fewer
+/// capabilities than it has): kernel `include/linux/proc_ns.h`. 0 for the types that have no fixed one on every kernel.
+fn initial_inode(name: &str) -> u32 {
+    match name {
+        "ipc" => 0xefff_ffff,
+        "uts" => 0xefff_fffe,
+        "user" => 0xefff_fffd,
+        "pid" => 0xefff_fffc,
+        "cgroup" => 0xefff_fffb,
+        "time" => 0xefff_fffa,
+        _ => 0,
+    }
 }
 
 /// Inode of a namespace of a process.

@@ -12,6 +12,7 @@ use super::calls::Calls;
 use super::cgroup;
 use super::link::Links;
 use super::loader::{MaxRung, SensorState, explain};
+use super::needs::Lacking;
 use super::probes::{Attach, Level, Probe, Rung, Sensor};
 
 /// What trying needs.
@@ -21,6 +22,7 @@ pub(super) struct Attacher<'a> {
     pub(super) calls: &'a mut Calls,
     pub(super) kernel: &'a AyaBtf,
     pub(super) types: &'a Btf,
+    pub(super) lacking: &'a Lacking,
     pub(super) max: MaxRung,
     pub(super) cgroup_root: Option<&'a Path>,
     /// Set once a trampoline was refused for a reason that holds for all of them.
@@ -58,7 +60,7 @@ impl Attacher<'_> {
         let (mut done, mut left_out) = (Vec::new(), Vec::new());
         let before = self.links.len();
         for probe in rung.probes {
-            if let Err(reason) = self.attach(probe) {
+            if let Err(reason) = self.lacking.check(probe).and_then(|()| self.attach(probe)) {
                 if probe.optional && self.trampolines.is_none() {
                     left_out.push(probe.program);
                     continue;
@@ -66,7 +68,7 @@ impl Attacher<'_> {
                 // Detached first, then unloaded.
                 self.links.truncate(before);
                 for program in done {
-                    self.unload(program, rung.level);
+                    self.unload(program);
                 }
                 return Err(format!("{}: {reason}", probe.program));
             }
@@ -123,11 +125,8 @@ impl Attacher<'_> {
         Ok(())
     }
 
-    /// Takes a program of a failed rung down again; shared ones (of system calls) serve other sensors and stay.
-    fn unload(&mut self, program: &str, level: Level) {
-        if level == Level::Syscall {
-            return;
-        }
+    /// Takes a program of a failed rung down again; those of system calls may serve other sensors and stay.
+    fn unload(&mut self, program: &str) {
         match self.bpf.program_mut(program) {
             // A program that is not loaded needs no unloading.
             Some(Program::FExit(program)) => drop(program.unload()),

@@ -11,7 +11,7 @@ use super::loader::explain;
 use super::maps::Maps;
 
 /// The program that sees the end of every system call.
-const DISPATCHER: &str = "sys_exit";
+pub(super) const DISPATCHER: &str = "sys_exit";
 /// The tracepoint it and the programs behind it are on.
 const TRACEPOINT: &str = "sys_exit";
 

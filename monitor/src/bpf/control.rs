@@ -3,7 +3,8 @@
 use super::maps::Maps;
 use aya::maps::{Array, HashMap, MapData};
 use monitor_common::event::EventKind;
-use monitor_common::policy::{CgroupEntry, ContainerEntry, FileId, TaskEntry};
+use monitor_common::network::Address;
+use monitor_common::policy::{CgroupEntry, ContainerEntry, FileId, FileName, TaskEntry};
 
 macro_rules! pod {
     ($($name:ident($inner:ty)),+) => {$(
@@ -16,7 +17,13 @@ macro_rules! pod {
     )+};
 }
 pub(super) use pod;
-pod!(FileIdPod(FileId), CgroupPod(CgroupEntry), ContainerPod(ContainerEntry), TaskPod(TaskEntry));
+pod!(
+    FileIdPod(FileId),
+    FileNamePod(FileName),
+    CgroupPod(CgroupEntry),
+    ContainerPod(ContainerEntry),
+    TaskPod(TaskEntry)
+);
 
 /// `BPF_NOEXIST`: what the kernel side wrote first is newer than what a scan found.
 const NOEXIST: u64 = 1;
@@ -24,6 +31,9 @@ const NOEXIST: u64 = 1;
 /// The maps that both sides write.
 pub struct Control {
     trusted: HashMap<MapData, FileIdPod, u32>,
+    watched: HashMap<MapData, FileIdPod, u32>,
+    names: HashMap<MapData, FileNamePod, u32>,
+    addresses: HashMap<MapData, Address, u32>,
     cgroups: HashMap<MapData, u64, CgroupPod>,
     containers: HashMap<MapData, u64, ContainerPod>,
     tasks: HashMap<MapData, u32, TaskPod>,
@@ -33,9 +43,12 @@ impl Control {
     pub(super) fn take(maps: &mut Maps) -> Result<Self, String> {
         Ok(Self {
             trusted: maps.take("TRUSTED")?,
+            watched: maps.take("WATCHED")?,
+            names: maps.take("NAMES")?,
             cgroups: maps.take("CGROUPS")?,
             containers: maps.take("CONTAINERS")?,
             tasks: maps.take("TASKS")?,
+            addresses: maps.take("ADDRESSES")?,
         })
     }
 
@@ -45,6 +58,30 @@ impl Control {
     /// The map is full, or the kernel refused.
     pub fn trust(&mut self, file: FileId, trust: u32) -> Result<(), String> {
         self.trusted.insert(FileIdPod(file), trust, 0).map_err(|e| format!("map TRUSTED: {e}"))
+    }
+
+    /// Watches a file of the host as what `class` says (`monitor_common::policy::watch`).
+    ///
+    /// # Errors
+    /// The map is full, or the kernel refused.
+    pub fn watch(&mut self, file: FileId, class: u32) -> Result<(), String> {
+        self.watched.insert(FileIdPod(file), class, 0).map_err(|e| format!("map WATCHED: {e}"))
+    }
+
+    /// Has files of a name reported when `uses` says (`monitor_common::policy::name_use`).
+    ///
+    /// # Errors
+    /// The map is full, or the kernel refused.
+    pub fn watch_name(&mut self, name: FileName, uses: u32) -> Result<(), String> {
+        self.names.insert(FileNamePod(name), uses, 0).map_err(|e| format!("map NAMES: {e}"))
+    }
+
+    /// Watches an address as what `class` says (`monitor_common::network::address`).
+    ///
+    /// # Errors
+    /// The map is full, or the kernel refused.
+    pub fn watch_address(&mut self, address: Address, class: u32) -> Result<(), String> {
+        self.addresses.insert(address, class, 0).map_err(|e| format!("map ADDRESSES: {e}"))
     }
 
     /// Makes a cgroup part of a container, unless the kernel side has done so.

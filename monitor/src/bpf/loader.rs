@@ -19,6 +19,7 @@ use super::daemon::{Daemon, object_id};
 use super::link::Links;
 use super::log::KernelLog;
 use super::maps::Maps;
+use super::needs::Lacking;
 use super::offsets;
 use super::pins::Pins;
 use super::probes::{Rung, SENSORS, Sensor};
@@ -27,6 +28,8 @@ use super::rings::Rings;
 
 /// Where every kernel with BTF keeps it.
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// The program of the self-test.
+const SELF_TEST: &str = "selftest";
 
 /// Why the kernel side could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +89,8 @@ pub struct LoaderOptions<'a> {
     pub map_limits: &'a [(String, u32)],
     /// Where programs, maps and links are to stay when the daemon ends, and may be from an earlier one.
     pub pins: Option<&'a Pins>,
+    /// Kernel fields to be treated as missing, by name: for tests.
+    pub without_fields: &'a [String],
 }
 
 /// What became of a sensor.
@@ -104,15 +109,19 @@ pub struct SensorState {
 /// The running kernel side. Dropping it detaches everything.
 pub struct Loaded {
     /// `None` if the programs are an earlier daemon's.
-    bpf: Option<Ebpf>,
+    pub(super) bpf: Option<Ebpf>,
     /// Kept for as long as the programs run.
     _calls: Calls,
     /// Empty if they are pinned.
     _links: Links,
     /// One a row of the probe table.
     pub sensors: Vec<SensorState>,
-    /// Fields that this kernel lacks.
+    /// Fields that this kernel lacks, and for which others are used, or nothing.
     pub missing_fields: Vec<String>,
+    /// Fields that this kernel lacks, and without which the programs that read them are not attached.
+    pub lacking_fields: Vec<String>,
+    /// True if this kernel has every field that the self-test reads.
+    pub self_test_is_whole: bool,
 }
 
 /// Everything that was loaded, by who uses it.
@@ -174,10 +183,11 @@ pub fn load(
     };
     let raw = std::fs::read(KERNEL_BTF).map_err(LoadError::NoBtf)?;
     let types = Btf::parse(&raw)?;
-    let table = offsets::resolve(&types);
-    if !table.missing_required.is_empty() {
-        return Err(LoadError::MissingFields(table.missing_required));
+    let mut table = offsets::resolve(&types);
+    for field in options.without_fields {
+        table.forget(field).map_err(LoadError::Object)?;
     }
+    let lacking = Lacking::of(options.object, table.missing_required).map_err(LoadError::Object)?;
     let kernel = AyaBtf::parse(&raw, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
     let mut bpf = create(options, &table.table)?;
@@ -198,6 +208,7 @@ pub fn load(
         calls: &mut calls,
         kernel: &kernel,
         types: &types,
+        lacking: &lacking,
         max: options.max_rung,
         cgroup_root: options.cgroup_root,
         trampolines: None,
@@ -205,6 +216,10 @@ pub fn load(
     for sensor in SENSORS {
         let state = attacher.best_rung(sensor);
         if state.rung.is_none() && sensor.required {
+            let fields = lacking.of_sensor(sensor);
+            if !fields.is_empty() {
+                return Err(LoadError::MissingFields(fields));
+            }
             let reason = state.refused.join("; ");
             // EPERM for every program, not for trampolines only: BPF itself is refused.
             if reason.contains("Operation not permitted") {
@@ -222,8 +237,15 @@ pub fn load(
         pin(pins, &mut bpf, &rings, std::mem::take(&mut links)).map_err(LoadError::Pins)?;
         daemon.set(place::PINNED, 1).map_err(LoadError::Pins)?;
     }
-    let missing_fields = table.missing_optional;
-    let loaded = Loaded { bpf: Some(bpf), _calls: calls, _links: links, sensors, missing_fields };
+    let loaded = Loaded {
+        bpf: Some(bpf),
+        _calls: calls,
+        _links: links,
+        sensors,
+        missing_fields: table.missing_optional,
+        self_test_is_whole: lacking.of_program(SELF_TEST).next().is_none(),
+        lacking_fields: lacking.names(),
+    };
     Ok(Kernel { loaded, rings, control, accounts, unwanted, daemon, resumed: None })
 }
 
@@ -281,7 +303,15 @@ unsafe impl aya::Pod for SelfTestPod {}
 impl Loaded {
     /// An earlier daemon's programs, which nothing here keeps alive.
     pub(super) fn resumed(calls: Calls, sensors: Vec<SensorState>) -> Self {
-        Self { bpf: None, _calls: calls, _links: Links::new(), sensors, missing_fields: Vec::new() }
+        Self {
+            bpf: None,
+            _calls: calls,
+            _links: Links::new(),
+            sensors,
+            missing_fields: Vec::new(),
+            lacking_fields: Vec::new(),
+            self_test_is_whole: true,
+        }
     }
 
     /// Attaches the self-test, calls `trigger`, reads what it found.
@@ -291,7 +321,7 @@ impl Loaded {
     pub fn selftest(&mut self, trigger: impl FnOnce()) -> Result<SelfTest, String> {
         let bpf = self.bpf.as_mut().ok_or("the programs are an earlier daemon's")?;
         let kernel = AyaBtf::from_sys_fs().map_err(|e| e.to_string())?;
-        let program = bpf.program_mut("selftest").ok_or("no self-test in the eBPF object")?;
+        let program = bpf.program_mut(SELF_TEST).ok_or("no self-test in the eBPF object")?;
         let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
         program.load("sched_process_fork", &kernel).map_err(explain)?;
         program.attach().map_err(explain)?;
@@ -300,7 +330,7 @@ impl Loaded {
         let map: Array<&MapData, SelfTestPod> =
             map.try_into().map_err(|e: aya::maps::MapError| e.to_string())?;
         let found = map.get(&0, 0).map_err(|e| e.to_string())?.0;
-        let program = bpf.program_mut("selftest").ok_or("no self-test in the eBPF object")?;
+        let program = bpf.program_mut(SELF_TEST).ok_or("no self-test in the eBPF object")?;
         let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
         program.unload().map_err(explain)?;
         if found.done == 1 { Ok(found) } else { Err("the program did not run".into()) }

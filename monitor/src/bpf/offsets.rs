@@ -1,6 +1,6 @@
 //! Resolves the offset table against a kernel's type information.
 
-use monitor_common::offsets::{FIELD_COUNT, FIELD_IDS, KERNEL_FIELDS, MISSING};
+use monitor_common::offsets::{FIELD_COUNT, FIELD_IDS, FieldId, KERNEL_FIELDS, MISSING};
 
 use super::btf::{Btf, BtfError};
 
@@ -8,10 +8,28 @@ use super::btf::{Btf, BtfError};
 pub struct Offsets {
     /// By `FieldId`; [`MISSING`] where this kernel has no such field.
     pub table: [u16; FIELD_COUNT],
-    /// Fields without which nothing works, as `struct.member: reason`.
-    pub missing_required: Vec<String>,
-    /// Other fields that are absent, as `struct.member`.
+    /// Fields that a program which reads them cannot do without, each with the reason why it is missing.
+    pub missing_required: Vec<(FieldId, String)>,
+    /// Other fields that are absent.
     pub missing_optional: Vec<String>,
+}
+
+impl Offsets {
+    /// Forgets a field, as if the kernel did not have it: for tests of what becomes of the sensors then.
+    ///
+    /// # Errors
+    /// No field has this name.
+    pub fn forget(&mut self, name: &str) -> Result<(), String> {
+        let found = FIELD_IDS.iter().zip(KERNEL_FIELDS).find(|(id, _)| format!("{id:?}") == name);
+        let (id, field) = found.ok_or_else(|| format!("no kernel field is called {name}"))?;
+        self.table[*id as usize] = MISSING;
+        if field.required {
+            self.missing_required.push((*id, "left out by --without-field".to_owned()));
+        } else {
+            self.missing_optional.push(format!("{id:?}"));
+        }
+        Ok(())
+    }
 }
 
 /// Looks every field up, each in its places in order.
@@ -32,7 +50,7 @@ pub fn resolve(btf: &Btf) -> Offsets {
         }
         if out.table[*id as usize] == MISSING {
             if field.required {
-                out.missing_required.push(format!("{id:?}: {}", reasons.join("; ")));
+                out.missing_required.push((*id, reasons.join("; ")));
             } else {
                 out.missing_optional.push(format!("{id:?}"));
             }
@@ -50,3 +68,6 @@ fn look(btf: &Btf, name: &str, path: &str) -> Result<u32, BtfError> {
     let (from, to) = (btf.offset(name, from)?, btf.offset(name, to)?);
     to.checked_sub(from).ok_or_else(|| BtfError::NoMember(name.into(), path.into()))
 }
+
+#[cfg(test)]
+mod tests;

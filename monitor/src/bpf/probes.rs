@@ -98,6 +98,10 @@ const fn calls(program: &'static str, calls: &'static [Call]) -> Probe {
     Probe { program, attach: Attach::Calls(calls), optional: false }
 }
 
+const fn cgroup(program: &'static str) -> Probe {
+    Probe { program, attach: Attach::Cgroup, optional: false }
+}
+
 /// The same probe, without which its rung still works.
 const fn optional(probe: Probe) -> Probe {
     Probe { optional: true, ..probe }
@@ -110,6 +114,8 @@ macro_rules! call {
     };
 }
 
+mod network;
+
 /// A program on the function of a 32-bit call: kernels without 32-bit programs have none.
 macro_rules! call32 {
     ($program:literal, $name:literal) => {
@@ -117,8 +123,11 @@ macro_rules! call32 {
     };
 }
 
+mod files;
+
 /// On the trampoline rung.
 const REFUSED: &str = "calls that seccomp refuses";
+mod kernel;
 mod tasks;
 
 const SECCOMP: &str =
@@ -135,6 +144,8 @@ pub static SENSORS: &[Sensor] = &[
             level: Level::Event,
             probes: &[
                 tp("process_exec", "sched_process_exec"),
+                // Programs of a tracepoint run in the order in which they were attached.
+                tp("process_exec_record", "sched_process_exec"),
                 tp("process_fork", "sched_process_fork"),
                 tp("process_exit", "sched_process_exit"),
             ],
@@ -251,8 +262,7 @@ pub static SENSORS: &[Sensor] = &[
                     call!("exit_setresgid", "setresgid"),
                     call!("exit_setfsuid", "setfsuid"),
                     call!("exit_setfsgid", "setfsgid"),
-                    // On 5.10 the type of its argument is only declared, and the verifier refuses to read it.
-                    optional(call!("exit_setgroups", "setgroups")),
+                    call!("exit_setgroups", "setgroups"),
                     call!("exit_capset", "capset"),
                 ],
                 unseen: SECCOMP,
@@ -304,52 +314,24 @@ pub static SENSORS: &[Sensor] = &[
         ],
         canaries: &["namespace.setns", "namespace.unshare"],
     },
-    Sensor {
-        name: "socket",
-        about: "connect, bind, listen",
-        required: false,
-        rungs: &[
-            Rung {
-                level: Level::Trampoline,
-                probes: &[
-                    fexit("security_socket_connect", &["security_socket_connect"]),
-                    fexit("security_socket_bind", &["security_socket_bind"]),
-                    fexit("security_socket_listen", &["security_socket_listen"]),
-                    fexit("security_unix_stream_connect", &["security_unix_stream_connect"]),
-                ],
-                unseen: "the result of the call after the security modules; datagrams without connect",
-            },
-            Rung {
-                level: Level::Syscall,
-                probes: &[calls("call_socket", &[Call::Connect, Call::Bind, Call::Listen])],
-                unseen: "connects by io_uring; addresses of failed connects are read from user memory",
-            },
-        ],
-        canaries: &["connect", "bind", "listen"],
-    },
-    Sensor {
-        name: "file",
-        about: "files opened through a foreign mount",
-        required: false,
-        rungs: &[
-            Rung {
-                level: Level::Trampoline,
-                probes: &[fexit("security_file_open", &["security_file_open"])],
-                unseen: "O_PATH opens, until the descriptor is used to open",
-            },
-            Rung {
-                level: Level::Syscall,
-                probes: &[calls(
-                    "call_open",
-                    &[Call::Open, Call::Openat, Call::Openat2, Call::OpenByHandleAt, Call::Creat],
-                )],
-                unseen: "opens by io_uring; opens that were refused",
-            },
-        ],
-        canaries: &["file_open"],
-    },
+    network::SOCKET,
+    network::SOCKET_CREATE,
+    network::DATAGRAM,
+    network::FILE_RECEIVE,
+    files::FILE,
+    files::FILE_HANDLE,
+    files::FILE_CHANGE,
+    files::FILE_ATTRIBUTE,
+    files::IOCTL,
+    files::FANOTIFY,
+    files::SYSCTL,
     tasks::PTRACE,
     tasks::SIGNAL,
     tasks::CONTROL,
     tasks::MEMORY,
+    kernel::MODULE,
+    kernel::SENSITIVE_CALL,
+    kernel::BPF,
+    kernel::PERF_EVENT,
+    kernel::IO_URING,
 ];

@@ -141,6 +141,12 @@ pub struct RunArgs {
     /// eBPF object to load in place of the one in this binary
     #[arg(long, value_name = "PATH", hide = true)]
     pub object: Option<PathBuf>,
+    /// A kernel field to be treated as missing, for tests; may be repeated
+    #[arg(long, value_name = "FIELD", hide = true)]
+    pub without_field: Vec<String>,
+    /// Load the program that `cargo xtask bench` has write records
+    #[arg(long, hide = true)]
+    pub bench: bool,
     /// Say more on standard error; twice for still more
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -208,6 +214,9 @@ pub struct DoctorArgs {
     /// eBPF object to load in place of the one in this binary
     #[arg(long, value_name = "PATH", hide = true)]
     pub object: Option<PathBuf>,
+    /// A kernel field to be treated as missing, for tests; may be repeated
+    #[arg(long, value_name = "FIELD", hide = true)]
+    pub without_field: Vec<String>,
 }
 
 /// Flags of `rules`.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::capability::capability_set;
 use super::host::read_file;
-use super::{Declared, DeclaredMount};
+use super::{Declared, DeclaredDevice, DeclaredMount};
 
 /// Why a bundle gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,7 @@ pub fn parse_bundle(bytes: &[u8], directory: &Path) -> Result<Bundle, serde_json
         rootfs: directory.join(&root.path).display().to_string(),
         uid: process.user.uid,
         cap_bounding: capability_set(&process.capabilities.bounding),
+        devices: devices(&linux.devices, &linux.resources.devices),
         masked_paths: linux.masked_paths,
         readonly_paths: linux.readonly_paths,
         seccomp: linux.seccomp.is_some(),
@@ -87,6 +88,24 @@ pub fn parse_bundle(bytes: &[u8], directory: &Path) -> Result<Bundle, serde_json
         })
         .collect();
     Ok(Bundle { declared, annotations })
+}
+
+/// The devices that are made, and those that a rule allows; a rule that allows only `mknod` grants nothing.
+fn devices(made: &[Device], rules: &[Device]) -> Vec<DeclaredDevice> {
+    let allowed = rules.iter().filter(|rule| rule.allow && rule.access.chars().any(|c| c != 'm'));
+    let number = |n: Option<i64>| n.and_then(|n| u32::try_from(n).ok());
+    made.iter()
+        .chain(allowed)
+        .map(|device| DeclaredDevice {
+            block: match device.kind.as_str() {
+                "b" => Some(true),
+                "c" | "u" => Some(false),
+                _ => None,
+            },
+            major: number(device.major),
+            minor: number(device.minor),
+        })
+        .collect()
 }
 
 #[derive(Default, Deserialize)]
@@ -156,11 +175,37 @@ struct Linux {
     namespaces: Vec<Namespace>,
     seccomp: Option<IgnoredAny>,
     #[serde(deserialize_with = "nullable")]
+    devices: Vec<Device>,
+    #[serde(deserialize_with = "nullable")]
+    resources: Resources,
+    #[serde(deserialize_with = "nullable")]
     masked_paths: Vec<String>,
     #[serde(deserialize_with = "nullable")]
     readonly_paths: Vec<String>,
     #[serde(deserialize_with = "nullable")]
     cgroups_path: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resources {
+    #[serde(deserialize_with = "nullable")]
+    devices: Vec<Device>,
+}
+
+/// A device to make, or a rule about devices.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Device {
+    #[serde(rename = "type", deserialize_with = "nullable")]
+    kind: String,
+    /// -1 or absent in a rule about all.
+    major: Option<i64>,
+    minor: Option<i64>,
+    #[serde(deserialize_with = "nullable")]
+    allow: bool,
+    #[serde(deserialize_with = "nullable")]
+    access: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -206,6 +251,19 @@ mod tests {
         assert!(d.seccomp && d.no_new_privileges && d.readonly_paths.is_empty());
         assert_eq!((d.masked_paths.len(), d.cgroups_path.as_deref()), (1, Some("/t1")));
         assert_eq!(bundle.annotations["a"], "b");
+    }
+
+    #[test]
+    fn devices_that_are_granted() {
+        let text = br#"{"linux":{"devices":[{"path":"/dev/fuse","type":"c","major":10,"minor":229}],
+            "resources":{"devices":[{"allow":false,"access":"rwm"},{"allow":true,"type":"b","access":"m"},
+                {"allow":true,"type":"b","major":8,"minor":-1,"access":"r"},{"allow":true,"access":"rwm"}]}}}"#;
+        let devices = parse_bundle(text, Path::new("/b")).expect("valid").declared.devices;
+        let granted = |block, major, minor| devices.iter().any(|d| d.grants(block, major, minor));
+        assert_eq!(devices.len(), 3);
+        assert!(granted(false, 10, 229) && !granted(true, 10, 229) && !granted(false, 10, 200));
+        assert!(granted(true, 8, 3) && !granted(true, 7, 0));
+        assert!(devices[2].grants_all(true) && devices[2].grants_all(false) && !devices[1].grants_all(true));
     }
 
     #[test]

@@ -28,5 +28,6 @@ pub use resolve::{ResolveRequest, Resolver, RuntimeInvocation};
 pub use scan::{Scanned, ScannedTask};
 pub use supervisor::Supervisor;
 pub use types::{
-    Baseline, Container, ContainerKey, Declared, DeclaredMount, Engine, Identity, Pod, Status, Swarm, Update,
+    Baseline, Container, ContainerKey, Declared, DeclaredDevice, DeclaredMount, Engine, Identity, Pod,
+    Status, Swarm, Update,
 };

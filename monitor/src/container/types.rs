@@ -114,6 +114,31 @@ pub struct DeclaredMount {
     pub options: Vec<String>,
 }
 
+/// Devices that the OCI configuration grants: made in the container, or allowed to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeclaredDevice {
+    /// `Some(true)` for block devices, `Some(false)` for character devices, `None` for both.
+    pub block: Option<bool>,
+    /// Major number, `None` for all.
+    pub major: Option<u32>,
+    /// Minor number, `None` for all.
+    pub minor: Option<u32>,
+}
+
+impl DeclaredDevice {
+    /// True if it grants this device, and not just all of them.
+    pub fn grants(&self, block: bool, major: u32, minor: u32) -> bool {
+        self.block.is_none_or(|b| b == block)
+            && self.major == Some(major)
+            && self.minor.is_none_or(|m| m == minor)
+    }
+
+    /// True if it grants every device of this kind.
+    pub fn grants_all(&self, block: bool) -> bool {
+        self.block.is_none_or(|b| b == block) && self.major.is_none() && self.minor.is_none()
+    }
+}
+
 /// What the OCI configuration (`config.json`) grants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declared {
@@ -131,6 +156,8 @@ pub struct Declared {
     pub joined_namespaces: Vec<(String, String)>,
     /// Mounts.
     pub mounts: Vec<DeclaredMount>,
+    /// Devices.
+    pub devices: Vec<DeclaredDevice>,
     /// Masked paths.
     pub masked_paths: Vec<String>,
     /// Read-only paths.

@@ -8,8 +8,11 @@ use monitor_common::policy::FileId;
 use super::context::{Context, Lineage, Sink};
 use super::dedup::{Dedup, Emitted, Subject};
 use super::memory::{HostFacts, Memory, NsSet};
+use super::network::{self, NetworkFacts};
 use super::rules::Rule;
-use super::{cgroup, confine, cred, file, mount, namespace, outside, program, socket};
+use super::{
+    cgroup, change, confine, control, cred, kernel, mount, namespace, open, outside, program, socket, tracing,
+};
 use crate::container::{Baseline, Container, ContainerKey};
 use crate::process::{Process, ProcessKey};
 
@@ -31,6 +34,8 @@ pub struct DetectConfig {
     pub control_sockets: Vec<ControlSocket>,
     /// The host's own namespaces.
     pub host: HostFacts,
+    /// The addresses that matter.
+    pub network: NetworkFacts,
 }
 
 /// Judges records. Same records in, same findings out.
@@ -39,6 +44,7 @@ pub struct Detector {
     enabled: Vec<bool>,
     control_sockets: Vec<ControlSocket>,
     host: HostFacts,
+    network: NetworkFacts,
     memory: Memory,
     dedup: Dedup,
 }
@@ -46,7 +52,7 @@ pub struct Detector {
 impl Detector {
     /// A detector that has seen nothing.
     pub fn new(config: DetectConfig) -> Self {
-        let DetectConfig { disabled, control_sockets, host } = config;
+        let DetectConfig { disabled, control_sockets, host, network } = config;
         let is_off = |rule: &Rule| {
             let info = rule.info();
             disabled.contains(info.id) || info.invariant.is_some_and(|i| disabled.contains(i))
@@ -55,6 +61,7 @@ impl Detector {
             enabled: Rule::ALL.iter().map(|rule| !is_off(rule)).collect(),
             control_sockets,
             host,
+            network,
             memory: Memory::new(&host),
             dedup: Dedup::default(),
         }
@@ -128,7 +135,10 @@ impl Detector {
                 confine::check_state(&cx, s, &mut self.memory, &mut sink);
             }
             Payload::Namespace(n) => namespace::check(&cx, n, &mut self.memory, &mut sink),
-            Payload::Mount(m) => mount::check(&cx, m, &mut self.memory, &mut sink),
+            Payload::Mount(m) => {
+                mount::check(&cx, m, &mut self.memory, &mut sink);
+                mount::check_user_namespace(&cx, m, &self.memory, &mut sink);
+            }
             Payload::Root(r) => mount::check_root(&cx, r, &self.memory, &mut sink),
             Payload::Cred(c) => {
                 cred::check(&cx, c, &self.memory, &mut sink);
@@ -139,17 +149,33 @@ impl Detector {
                 confine::check_exec(&cx, e, &self.memory, &mut sink);
                 program::check_exec(&cx, e, &mut sink);
             }
-            Payload::FileOpen(f) => file::check(&cx, f, &self.memory, &mut sink),
+            Payload::FileOpen(f) => open::check(&cx, f, &self.memory, &mut sink),
             Payload::Ptrace(p) => outside::check_ptrace(&cx, p, &mut sink),
             Payload::Signal(s) => outside::check_signal(&cx, s, &mut sink),
             Payload::Control(c) => outside::check_control(&cx, c, &mut sink),
             Payload::Memory(m) => program::check_memory(&cx, m, &mut sink),
-            Payload::Connect(s) => socket::check(&cx, s, &self.control_sockets, &mut sink),
+            Payload::Connect(s) => {
+                socket::check(&cx, s, &self.control_sockets, &mut sink);
+                network::check_peer(&cx, s, &self.network, &mut sink);
+            }
+            Payload::Send(s) => network::check_peer(&cx, s, &self.network, &mut sink),
+            Payload::Socket(s) => network::check_created(&cx, s, &mut sink),
+            Payload::FileReceive(f) => network::check_received(&cx, f, &self.memory, &mut sink),
+            Payload::SensitiveCall(c) => kernel::check(&cx, c, &mut sink),
+            Payload::Module(m) => kernel::check_module(&cx, m, &mut sink),
+            Payload::Bpf(b) => tracing::check_bpf(&cx, b, &mut sink),
+            Payload::PerfEvent(p) => tracing::check_perf(&cx, p, &mut sink),
+            Payload::IoUring(r) => tracing::check_ring(&cx, r, &mut sink),
+            Payload::IoUringOp(o) => tracing::check_operation(&cx, o, &mut sink),
             Payload::Fork(_)
             | Payload::Exit(_)
             | Payload::Bind(_)
             | Payload::Listen(_)
             | Payload::Memfd(_) => {}
+            Payload::FileChange(c) => change::check(&cx, c, &mut sink),
+            Payload::Ioctl(i) => control::check_ioctl(&cx, i, &mut sink),
+            Payload::Fanotify(f) => control::check_fanotify(&cx, f, &mut sink),
+            Payload::Sysctl(_) => control::check_setting(&cx, &mut sink),
             Payload::Cgroup(_) => {}
         }
     }

@@ -1,5 +1,7 @@
 //! What the detector remembers of containers: whose namespaces are whose, and which ones a container made.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 use monitor_common::event::{Namespace, State};
 
@@ -23,12 +25,16 @@ pub(super) const FIELDS: [&str; 8] =
 pub(super) const MNT: usize = 0;
 /// Index of the time namespace in [`NsSet`].
 pub(super) const TIME: usize = 6;
+/// Index of the user namespace in [`NsSet`].
+pub(super) const USER: usize = 7;
 
 /// Inode of every anonymous mount namespace (`open_tree`, `fsmount`) since Linux 6.18; before, they had none.
 /// `MNT_NS_ANON_INO` in the kernel; who holds the descriptor made the namespace.
 const ANONYMOUS_MNT_NS: u32 = 0xefff_fff7;
 /// Inodes that are remembered of one container in each list. Older ones are forgotten first.
 const MAX_INODES: usize = 1024;
+/// User namespaces that are remembered of one container: what is asked is only whether one was made just now.
+const MAX_USER_NAMESPACES: usize = 64;
 /// Containers that are remembered; the one unused for longest is forgotten first.
 const MAX_CONTAINERS: usize = 8192;
 
@@ -144,7 +150,19 @@ struct Traces {
     caps: u64,
     /// Devices of superblocks that `fsmount` or `open_tree` showed.
     superblocks: Recent,
+    /// User namespaces that the container made, the last [`MAX_USER_NAMESPACES`].
+    user_namespaces: VecDeque<UserNamespace>,
     used: u64,
+}
+
+/// A user namespace that a container made.
+#[derive(Clone, Copy, Debug)]
+struct UserNamespace {
+    inode: u32,
+    /// The first process in it.
+    pid: u32,
+    /// When, nanoseconds since boot.
+    time: u64,
 }
 
 /// What is remembered of all containers.
@@ -259,6 +277,28 @@ impl Memory {
 
     pub(super) fn has_seen_superblock(&self, key: ContainerKey, dev: u32) -> bool {
         self.containers.get(&key).is_some_and(|t| t.superblocks.contains(dev))
+    }
+
+    pub(super) fn note_user_namespace(&mut self, key: ContainerKey, inode: u32, pid: u32, time: u64) {
+        let made = &mut self.traces_mut(key).user_namespaces;
+        if made.len() >= MAX_USER_NAMESPACES {
+            made.pop_front();
+        }
+        made.push_back(UserNamespace { inode, pid, time });
+    }
+
+    /// The user namespace, made by the container at `since` or later, that one of these processes was the first in, or
+    /// that is `inode`.
+    pub(super) fn new_user_namespace(
+        &self,
+        key: ContainerKey,
+        pids: [u32; 2],
+        inode: u32,
+        since: u64,
+    ) -> Option<u32> {
+        let made = &self.containers.get(&key)?.user_namespaces;
+        let is_it = |ns: &&UserNamespace| ns.time >= since && (ns.inode == inode || pids.contains(&ns.pid));
+        made.iter().rev().find(is_it).map(|ns| ns.inode)
     }
 
     fn traces_mut(&mut self, key: ContainerKey) -> &mut Traces {

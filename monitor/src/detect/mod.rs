@@ -6,27 +6,35 @@
 //! Same records in, same findings out: no file, no clock, no socket is reached from here.
 
 mod cgroup;
+mod change;
 mod confine;
 mod context;
+mod control;
 mod cred;
 mod dedup;
 mod detector;
 mod file;
+mod kernel;
+mod kernel_file;
 mod magic;
 mod memory;
 mod mount;
 mod namespace;
+mod network;
+mod open;
 mod outside;
 mod program;
 mod rules;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tracing;
 mod types;
 
 pub use context::Lineage;
 pub use dedup::Emitted;
 pub use detector::{ControlSocket, DetectConfig, Detector};
 pub use memory::HostFacts;
+pub use network::NetworkFacts;
 pub use rules::{RULES, find as find_rule};
 pub use types::{Evidence, Finding, Outcome, RuleInfo, Severity, Value};

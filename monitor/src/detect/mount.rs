@@ -1,9 +1,11 @@
-//! I-7, B02, B09: mounts are made before a container starts; C04: and so is its root.
+//! I-7, B02, B09: mounts are made before a container starts; C04: and so is its root; A06: mounts in a new user
+//! namespace.
 
 use monitor_common::call::Call;
 use monitor_common::event::{Mount, Root};
 
 use super::context::{Context, Sink, compared, observed, push_bytes, push_errno};
+use super::kernel::{CAP_SYS_ADMIN, was_granted};
 use super::magic;
 use super::memory::Memory;
 use super::namespace::check_place;
@@ -33,6 +35,9 @@ const MS_MGC_MASK: u64 = 0xffff_0000;
 
 const OPEN_TREE_CLONE: u64 = 1;
 const MOVE_MOUNT_F_EMPTY_PATH: u64 = 4;
+
+/// How long after its making a user namespace counts as just made, nanoseconds.
+const PUT_TO_USE: u64 = 10_000_000_000;
 
 /// Strings of a mount record.
 const TARGET: usize = 0;
@@ -74,6 +79,31 @@ impl Purpose {
             Self::New => "new file system",
         }
     }
+}
+
+/// A06: a mount, attempted in a user namespace that a container without CAP_SYS_ADMIN has just made.
+pub(super) fn check_user_namespace(cx: &Context<'_>, m: &Mount, memory: &Memory, sink: &mut Sink<'_>) {
+    let mounts = matches!(m.op, MOUNT | FSOPEN | FSMOUNT | MOVE_MOUNT | MOUNT_SETATTR)
+        || (m.op == OPEN_TREE && m.flags & OPEN_TREE_CLONE != 0);
+    if !mounts || was_granted(cx, CAP_SYS_ADMIN) {
+        return;
+    }
+    let pids = [cx.ev.header.pid, cx.process.map_or(0, |p| p.ppid)];
+    let user_ns = cx.process.and_then(|p| p.state.as_ref()).map_or(0, |s| s.user_ns);
+    let since = cx.ev.header.time.saturating_sub(PUT_TO_USE);
+    let Some(inode) = memory.new_user_namespace(cx.key(), pids, user_ns, since) else { return };
+    let outcome = Outcome::of(m.ret);
+    let severity = if outcome == Outcome::Succeeded { Severity::Warning } else { Severity::Notice };
+    sink.report(Rule::A06, severity, outcome, || {
+        let mut list = vec![compared(
+            "user_ns",
+            Value::Namespace("user", cx.base.state.user_ns),
+            Value::Namespace("user", inode),
+        )];
+        push_what(&mut list, cx, m);
+        push_errno(&mut list, m.ret);
+        list
+    });
 }
 
 pub(super) fn check(cx: &Context<'_>, m: &Mount, memory: &mut Memory, sink: &mut Sink<'_>) {

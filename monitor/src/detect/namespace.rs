@@ -7,7 +7,7 @@ use monitor_common::event::{Namespace, State, state_reason};
 use super::context::{
     Context, Sink, compared, namespace_names, observed, path, push_bytes, push_errno, push_owner,
 };
-use super::memory::{FIELDS, KINDS, MNT, Memory, NsSet, Owner, TIME};
+use super::memory::{FIELDS, KINDS, MNT, Memory, NsSet, Owner, TIME, USER};
 use super::rules::Rule;
 use super::types::{Evidence, Outcome, Severity, Value};
 
@@ -128,6 +128,10 @@ fn check_new(cx: &Context<'_>, n: &Namespace, memory: &mut Memory, sink: &mut Si
                 memory.note_made(key, &cx.base_ns, inode);
             }
             let is_new = before.map_or(inode != cx.base_ns.0[kind], |_| fresh);
+            if kind == USER && expected && is_new && memory.was_made_by(key, inode) {
+                let first = if n.op == CLONE { n.child_pid } else { cx.ev.header.pid };
+                memory.note_user_namespace(key, inode, first, cx.ev.header.time);
+            }
             if untold && is_new && memory.was_made_by(key, inode) {
                 flags |= flag;
             }

@@ -2,9 +2,13 @@
 //!
 //! One entry each gives the id, what a person reads about it, and the place in [`RULES`].
 
+mod kernel;
+mod network;
 mod tasks;
 
 use super::types::{RuleInfo, Severity};
+
+mod files;
 
 macro_rules! rules {
     ($( $variant:ident = $info:expr; )+) => {
@@ -227,6 +231,53 @@ rules! {
                  plug-ins that of the kubelet, and an engine inside a container has a socket of its own. Except \
                  them by image digest.",
     };
+    D01 = kernel::D01;
+    D02 = kernel::D02;
+    D03 = kernel::D03;
+    D04 = kernel::D04;
+    D05 = kernel::D05;
+    D06 = kernel::D06;
+    D07 = kernel::D07;
+    D08 = kernel::D08;
+    D09 = kernel::D09;
+    D10 = kernel::D10;
+    D15 = kernel::D15;
+    A06 = kernel::A06;
+    I5 = files::I5;
+    I6 = files::I6;
+    B11 = files::B11;
+    B15 = files::B15;
+    B16 = files::B16;
+    B17 = files::B17;
+    B18 = files::B18;
+    B04 = files::B04;
+    B05 = files::B05;
+    B20 = files::B20;
+    B21 = files::B21;
+    B25 = files::B25;
+    H05 = files::H05;
+    B30 = files::B30;
+    B31 = files::B31;
+    C02 = files::C02;
+    C14 = files::C14;
+    A12 = files::A12;
+    A14 = files::A14;
+    A15 = files::A15;
+    F16 = files::F16;
+    F17 = files::F17;
+    D16 = files::D16;
+    E02 = network::E02;
+    E04 = network::E04;
+    E05 = network::E05;
+    E06 = network::E06;
+    E07 = network::E07;
+    E11 = network::E11;
+    E14 = network::E14;
+    E15 = network::E15;
+    D11 = network::D11;
+    D12 = network::D12;
+    D13 = network::D13;
+    B32 = network::B32;
 }
 
 /// The rule with this id.

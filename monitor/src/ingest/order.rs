@@ -7,11 +7,14 @@ use monitor_common::event::{HEADER_LEN, Header};
 
 use super::received::Received;
 
-/// Records waiting for their turn, in one buffer that is used again.
+/// Records waiting for their turn, in buffers that are used again.
 #[derive(Debug, Default)]
 pub struct Order {
     bytes: Vec<u8>,
     waiting: Vec<Waiting>,
+    /// Room for [`Self::sort`]: where `waiting` is merged to, and where its ordered runs begin.
+    merged: Vec<Waiting>,
+    runs: Vec<usize>,
     /// Records shorter than a header.
     short: u64,
     received: Received,
@@ -45,13 +48,41 @@ impl Order {
 
     /// Hands the records with a time of at most `horizon` (nanoseconds since boot) to `sink`, oldest first.
     pub fn release(&mut self, horizon: u64, mut sink: impl FnMut(&[u8])) {
-        // Stable: records of one ring with the same time keep their order.
-        self.waiting.sort_by_key(|w| w.time);
+        self.sort();
         let ready = self.waiting.partition_point(|w| w.time <= horizon);
         for w in &self.waiting[..ready] {
             sink(&self.bytes[w.at..w.at + w.len]);
         }
         self.keep_from(ready);
+    }
+
+    /// Puts what waits into the order of time; records with the same time keep the order of arrival.
+    ///
+    /// Each ring's records are in order already, but for a few, so there are few runs to merge.
+    fn sort(&mut self) {
+        self.runs.clear();
+        let mut before = 0;
+        for (at, w) in self.waiting.iter().enumerate() {
+            if at == 0 || w.time < before {
+                self.runs.push(at);
+            }
+            before = w.time;
+        }
+        while self.runs.len() > 1 {
+            self.merged.clear();
+            let mut kept = 0;
+            let mut run = 0;
+            while let Some(&begin) = self.runs.get(run) {
+                let end = self.runs.get(run + 2).copied().unwrap_or(self.waiting.len());
+                let middle = self.runs.get(run + 1).copied().unwrap_or(end);
+                self.runs[kept] = self.merged.len();
+                kept += 1;
+                merge(&self.waiting[begin..middle], &self.waiting[middle..end], &mut self.merged);
+                run += 2;
+            }
+            self.runs.truncate(kept);
+            std::mem::swap(&mut self.waiting, &mut self.merged);
+        }
     }
 
     /// Moves what still waits to the front of the buffer.
@@ -66,7 +97,7 @@ impl Order {
         }
         self.waiting.drain(..ready);
         // By place, so that each move is to the left and over bytes that are done with.
-        self.waiting.sort_by_key(|w| w.at);
+        self.waiting.sort_unstable_by_key(|w| w.at);
         let mut end = 0;
         for w in &mut self.waiting {
             self.bytes.copy_within(w.at..w.at + w.len, end);
@@ -90,6 +121,21 @@ impl Order {
     pub fn take_short(&mut self) -> u64 {
         std::mem::take(&mut self.short)
     }
+}
+
+/// Appends two runs in order; of equal times `a`'s comes first.
+fn merge(mut a: &[Waiting], mut b: &[Waiting], out: &mut Vec<Waiting>) {
+    while let (Some(first), Some(second)) = (a.first(), b.first()) {
+        if second.time < first.time {
+            out.push(*second);
+            b = &b[1..];
+        } else {
+            out.push(*first);
+            a = &a[1..];
+        }
+    }
+    out.extend_from_slice(a);
+    out.extend_from_slice(b);
 }
 
 #[cfg(test)]
@@ -135,6 +181,28 @@ mod tests {
         }
         let seen: Vec<u32> = released(&mut order, 7).into_iter().map(|(_, pid)| pid).collect();
         assert_eq!(seen, (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn any_order_is_put_right() {
+        // Times that repeat, fall and rise without a pattern (a multiplicative generator).
+        let mut order = Order::new();
+        let mut state = 7u64;
+        let mut pushed = Vec::new();
+        for (pid, horizon) in (0..2000).zip([u64::MAX, 0, 40, 90].into_iter().cycle()) {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let time = (state >> 33) % 100;
+            pushed.push((time, pid));
+            order.push(&record(time, pid));
+            if pid % 97 == 0 {
+                // Of equal times, the first to arrive comes first.
+                let mut want: Vec<_> = pushed.extract_if(.., |(time, _)| *time <= horizon).collect();
+                want.sort_unstable();
+                assert_eq!(released(&mut order, horizon), want);
+            }
+        }
+        pushed.sort_unstable();
+        assert_eq!(released(&mut order, u64::MAX), pushed);
     }
 
     #[test]

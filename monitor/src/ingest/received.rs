@@ -88,6 +88,11 @@ impl Received {
         }
     }
 
+    /// Records in all.
+    pub fn total(&self) -> u64 {
+        self.cpus.iter().map(CpuReceived::total).sum()
+    }
+
     /// Counts one record, if it has a header.
     pub fn add_bytes(&mut self, record: &[u8]) {
         if let Some(header) = Header::read(record) {

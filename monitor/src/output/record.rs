@@ -163,8 +163,14 @@ pub mod loss_reason {
     pub const OVER_BUDGET: &str = "over_budget";
     /// A kernel map was full.
     pub const MAP_FULL: &str = "map_full";
-    /// A record could not be decoded.
-    pub const UNDECODABLE: &str = "undecodable";
+    /// A record was shorter than its header.
+    pub const SHORT_RECORD: &str = "short_record";
+    /// A record's length was beyond its slot, or shorter than its fields.
+    pub const BAD_LENGTH: &str = "bad_length";
+    /// A record was of a kind that does not exist.
+    pub const UNKNOWN_KIND: &str = "unknown_kind";
+    /// A record's strings reached beyond its end, or did not fill it.
+    pub const BAD_STRINGS: &str = "bad_strings";
     /// A sink could not keep up.
     pub const SINK_FULL: &str = "sink_full";
     /// This reader of the socket did not keep up.
@@ -177,7 +183,10 @@ pub mod loss_reason {
         SKIPPED_RUN,
         OVER_BUDGET,
         MAP_FULL,
-        UNDECODABLE,
+        SHORT_RECORD,
+        BAD_LENGTH,
+        UNKNOWN_KIND,
+        BAD_STRINGS,
         SINK_FULL,
         SLOW_READER,
     ];

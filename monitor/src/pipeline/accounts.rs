@@ -67,7 +67,7 @@ impl Pipeline {
         waiting: &mut Received,
         told: &Told,
     ) -> Received {
-        let records: u64 = waiting.cpus(look.cpus.len()).iter().map(|cpu| cpu.total()).sum();
+        let records: u64 = waiting.total();
         let gap = time.saturating_sub(alive);
         self.status(time, Status::Resumed { since: alive, gap, waiting: records });
         let mut lost = Vec::new();

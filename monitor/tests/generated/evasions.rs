@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::coverage::titles;
-use super::proofs::Proofs;
+use super::proofs::{Proofs, Unseen};
 use super::row;
 
 /// A line of `docs/evasions.tsv`.
@@ -52,7 +52,8 @@ pub(crate) fn section(page: &mut String, evasions: &BTreeMap<&str, Evasion<'_>>,
             cells.extend(columns.iter().map(|_| "–").chain(["", ""]));
             page.push_str(&row(&cells));
         }
-        for scenario in proofs.scenarios.iter().filter(|s| s.evasion.as_deref() == Some(code)) {
+        let tries = proofs.scenarios.iter().filter(|s| s.evasion.as_deref() == Some(code));
+        for (at, scenario) in tries.enumerate() {
             let here: Vec<_> = proofs.proofs.iter().filter(|proof| proof.scenario == scenario.name).collect();
             let mut layouts: Vec<&str> = here
                 .iter()
@@ -62,13 +63,14 @@ pub(crate) fn section(page: &mut String, evasions: &BTreeMap<&str, Evasion<'_>>,
             layouts.sort_unstable();
             layouts.dedup();
             let (layouts, about) = (layouts.join(", "), format!("{} (`{}`)", scenario.about, scenario.name));
-            let mut cells = vec![*code, evasion.text, &about];
+            let unseen = scenario.unseen.as_ref().map(Unseen::text).unwrap_or_default();
+            let mut cells = if at == 0 { vec![*code, evasion.text, &about] } else { vec!["", "", &about] };
             cells.extend(columns.iter().map(|column| {
                 let proof = here.iter().find(|proof| proof.column == *column);
                 proof.and_then(|proof| proof.proved.get(*code)).map_or("–", String::as_str)
             }));
             cells.push(&layouts);
-            cells.push(scenario.unseen.as_ref().map_or("", |unseen| &unseen.why));
+            cells.push(&unseen);
             page.push_str(&row(&cells));
         }
     }

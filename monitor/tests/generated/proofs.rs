@@ -23,7 +23,21 @@ pub(crate) struct Scenario {
 /// A gap that a scenario holds.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Unseen {
-    pub(crate) why: String,
+    /// Rungs; empty for all.
+    #[serde(default)]
+    rungs: Vec<String>,
+    why: String,
+}
+
+impl Unseen {
+    /// The reason, with the rungs that it is about.
+    pub(crate) fn text(&self) -> String {
+        if self.rungs.is_empty() {
+            self.why.clone()
+        } else {
+            format!("{}: {}", self.rungs.join(", "), self.why)
+        }
+    }
 }
 
 #[derive(Deserialize)]

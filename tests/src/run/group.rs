@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail, ensure};
 
 use super::{Claims, Stage};
+use crate::fixture;
 use crate::judge::{self, judge_answers};
 use crate::process::{self, Dialogue};
 use crate::proof::Proved;
@@ -64,7 +65,9 @@ impl Live {
 /// Bind mounts with the run's folder in them.
 fn mounts(stage: &Stage, setup: &Setup) -> Vec<(String, String)> {
     let work = stage.env.work.display().to_string();
-    setup.mounts.iter().map(|bind| (bind.host.replace("{work}", &work), bind.at.clone())).collect()
+    let disk = stage.fixture.disk.as_ref().map(|disk| disk.path.display().to_string()).unwrap_or_default();
+    let fill = |text: &str| text.replace("{work}", &work).replace("{disk}", &disk);
+    setup.mounts.iter().map(|bind| (fill(&bind.host), bind.at.clone())).collect()
 }
 
 impl Group<'_> {
@@ -75,7 +78,9 @@ impl Group<'_> {
     pub(super) fn run(&mut self, scenarios: &[&Scenario]) -> anyhow::Result<()> {
         let mut by_setup: BTreeMap<&str, Vec<&Scenario>> = BTreeMap::new();
         for scenario in scenarios.iter().filter(|scenario| scenario.place != Where::Before) {
-            match scenario.excluded(self.kind, self.rung, self.stage.env.host.layout) {
+            let lacks = self.setup(&scenario.setup)?.needs_disk() && self.stage.fixture.disk.is_none();
+            let excluded = scenario.excluded(self.kind, self.rung, self.stage.env.host.layout);
+            match excluded.or_else(|| lacks.then(|| "this machine cannot make a loop device".to_owned())) {
                 Some(why) => self.tally.skip(&self.label(&scenario.name), &why),
                 None => by_setup.entry(&scenario.setup).or_default().push(scenario),
             }
@@ -296,6 +301,7 @@ pub(super) fn fill(
     for word in words {
         let mut word = word.replace("{nonce}", nonce).replace("{host_process}", &host_process);
         word = word.replace("{work}", &work);
+        word = word.replace("{abstract_socket}", &fixture::abstract_socket());
         if let Some(live) = live {
             word = word.replace("{own_cgroup}", &format!("/cg/{}", live.container.cgroup));
             word = word.replace("{after}", &live.started.to_string());

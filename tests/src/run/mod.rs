@@ -24,7 +24,7 @@ use crate::proof::Ledger;
 use crate::record::Record;
 use crate::rootfs;
 use crate::runtime::{Env, Kind};
-use crate::scenario::{Book, Rung};
+use crate::scenario::{Book, Rung, Scenario};
 use crate::stop;
 use crate::store::Store;
 use crate::tally::{Tally, say};
@@ -175,7 +175,7 @@ impl Stage {
     /// Everything with one daemon.
     fn rung(&self, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
         let name = format!("daemon[{}]", rung.name());
-        let older = Older::start(self, rung)?;
+        let older = Older::start(self, rung, &self.wanted())?;
         let daemon = match self.daemon(rung, &self.flags.disabled) {
             Ok(Started::Ready(daemon)) => daemon,
             Ok(Started::Impossible(why)) => {
@@ -238,6 +238,11 @@ impl Stage {
         }
     }
 
+    /// The scenarios that were asked for.
+    fn wanted(&self) -> Vec<&Scenario> {
+        self.book.scenarios.iter().filter(|scenario| self.flags.wants(&scenario.name)).collect()
+    }
+
     /// Every runtime in turn.
     fn runtimes(
         &self,
@@ -247,9 +252,7 @@ impl Stage {
         tally: &mut Tally,
     ) -> anyhow::Result<()> {
         for kind in self.flags.runtimes() {
-            let scenarios: Vec<_> =
-                self.book.scenarios.iter().filter(|scenario| self.flags.wants(&scenario.name)).collect();
-            self.runtime(kind, rung, store, &scenarios, claims, tally)?;
+            self.runtime(kind, rung, store, &self.wanted(), claims, tally)?;
         }
         Ok(())
     }
@@ -259,7 +262,7 @@ impl Stage {
         kind: Kind,
         rung: Rung,
         store: Option<&Store>,
-        scenarios: &[&crate::scenario::Scenario],
+        scenarios: &[&Scenario],
         claims: &mut Claims,
         tally: &mut Tally,
     ) -> anyhow::Result<()> {

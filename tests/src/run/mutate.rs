@@ -1,10 +1,11 @@
 //! The mutation check: a rule that can be switched off without a scenario failing is not tested.
 
 use super::group::label;
+use super::older::Older;
 use super::{Claims, Stage};
 use crate::daemon::Started;
 use crate::runtime::Kind;
-use crate::scenario::{Rung, Scenario, Where};
+use crate::scenario::{Rung, Scenario};
 use crate::tally::Tally;
 
 /// The runtime that mutations are tried with.
@@ -59,10 +60,10 @@ pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
 /// The scenarios that expect one of these rules.
 fn attacks<'a>(stage: &'a Stage, rung: Rung, rules: &[&str]) -> Vec<&'a Scenario> {
     let is_attack = |scenario: &&Scenario| {
-        // Those before the daemon would need a container for each attempt.
-        scenario.place != Where::Before
-            && scenario.excluded(KIND, rung, stage.env.host.layout).is_none()
-            && scenario.expect.iter().any(|expect| rules.contains(&expect.rule.as_str()))
+        let expects = |rule: &str| scenario.expect.iter().any(|e| e.is_on(rung) && e.rule == rule);
+        scenario.excluded(KIND, rung, stage.env.host.layout).is_none()
+            && !scenario.is_unseen(rung)
+            && rules.iter().any(|rule| expects(rule))
             && stage.flags.wants(&scenario.name)
     };
     stage.book.scenarios.iter().filter(is_attack).collect()
@@ -75,11 +76,15 @@ fn attempt(
     disabled: &[String],
     scenarios: &[&Scenario],
 ) -> anyhow::Result<Result<Tally, String>> {
+    let older = Older::start(stage, rung, scenarios)?;
     let daemon = match stage.daemon(rung, disabled)? {
         Started::Ready(daemon) => daemon,
         Started::Impossible(why) => return Ok(Err(why)),
     };
     let (mut inner, mut claims) = (Tally::silent(), Claims::default());
+    if let Some(older) = older {
+        older.judge(stage, rung, &daemon.store, &mut claims, &mut inner)?;
+    }
     stage.runtime(KIND, rung, Some(&daemon.store), scenarios, &mut claims, &mut inner)?;
     daemon.stop()?;
     Ok(Ok(inner))

@@ -25,14 +25,12 @@ pub(super) struct Older<'a> {
 }
 
 impl<'a> Older<'a> {
-    /// Starts them; `None` if there are none for this machine.
-    pub(super) fn start(stage: &'a Stage, rung: Rung) -> anyhow::Result<Option<Self>> {
-        let is_one = |scenario: &&Scenario| {
-            scenario.place == Where::Before
-                && stage.flags.wants(&scenario.name)
-                && scenario.excluded(KIND, rung, stage.env.host.layout).is_none()
+    /// Starts those of `all` that want it; `None` if there are none for this machine.
+    pub(super) fn start(stage: &'a Stage, rung: Rung, all: &[&'a Scenario]) -> anyhow::Result<Option<Self>> {
+        let is_one = |scenario: &&&Scenario| {
+            scenario.place == Where::Before && scenario.excluded(KIND, rung, stage.env.host.layout).is_none()
         };
-        let scenarios: Vec<&Scenario> = stage.book.scenarios.iter().filter(is_one).collect();
+        let scenarios: Vec<&Scenario> = all.iter().filter(is_one).copied().collect();
         if scenarios.is_empty() || !stage.flags.runtimes().contains(&KIND) {
             return Ok(None);
         }

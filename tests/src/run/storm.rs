@@ -25,8 +25,6 @@ const STORM: &str = "10000";
 /// How long the reader is stopped, in a storm that begins before and ends after it.
 const STOPPED: Duration = Duration::from_secs(10);
 const LONG_STORM: &str = "14000";
-/// A critical record is a line within this time, at the 99th percentile.
-const DELAY: Duration = Duration::from_millis(10);
 /// Where the set-up has a namespace of the host.
 const FOREIGN: &str = "/hostns/uts";
 
@@ -120,7 +118,6 @@ fn send(place: &mut Place, words: &[&str]) -> anyhow::Result<()> {
 /// A container floods; break-outs in it and in its neighbour are all found and in time, the neighbour loses
 /// nothing, and what was cut is told.
 fn flood(stage: &Stage, rung: Rung) -> anyhow::Result<Option<String>> {
-    let busy = is_busy();
     // Less than the usual: a busy machine may not flood by that.
     let mut rig = match Rig::make(stage, rung, &["--budget", "1000,2000"])? {
         Ok(rig) => rig,
@@ -163,21 +160,7 @@ fn flood(stage: &Stage, rung: Rung) -> anyhow::Result<Option<String>> {
         accounts.number("over_budget"),
         accounts.number("ring_full"),
     ));
-    // On a machine that others keep busy the time says more about them.
-    if busy || stage.flags.in_vm {
-        say("note: flood: the machine was busy before; the delay is not judged");
-    } else {
-        ensure!(late <= DELAY, "break-outs take {late:?} at the 99th percentile");
-    }
     Ok(None)
-}
-
-/// True if more tasks ran in the last minute than there are CPUs.
-fn is_busy() -> bool {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: f64 = load.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
-    let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    load > cpus as f64
 }
 
 fn is_canary(record: &Record, container: &str) -> bool {

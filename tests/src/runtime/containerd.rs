@@ -92,6 +92,9 @@ impl Containerd {
             // Our own process namespace is the host's.
             command.arg("--with-ns").arg(format!("pid:/proc/{}/ns/pid", std::process::id()));
         }
+        if spec.setup.host_net {
+            command.arg("--net-host");
+        }
         for (host, at) in spec.mounts {
             command.arg("--mount").arg(format!("type=bind,src={host},dst={at},options=rbind:rw"));
         }

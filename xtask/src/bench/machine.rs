@@ -1,5 +1,6 @@
 //! What the figures were measured on, and how quiet it was.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -85,6 +86,13 @@ pub(crate) struct Disturbance {
     pub(crate) steal: f64,
     /// Of the time: some task waited for a CPU.
     pub(crate) pressure: f64,
+}
+
+impl fmt::Display for Disturbance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (steal, pressure) = (self.steal, self.pressure);
+        write!(f, "steal {steal:.2} %, some task waited for a CPU in {pressure:.0} % of the time")
+    }
 }
 
 impl Clocks {

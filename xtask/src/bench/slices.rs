@@ -13,19 +13,14 @@ use crate::live::daemon::{Daemon, Output};
 use crate::live::stop;
 use crate::say;
 
-/// What runs in each slice.
-pub(crate) const LOADS: [(Place, LoadKind); 4] = [
-    (Place::Host, LoadKind::Exec),
-    (Place::Container, LoadKind::Exec),
-    (Place::Host, LoadKind::Getppid),
-    (Place::Container, LoadKind::Getppid),
-];
+/// A load and where it runs.
+pub(crate) type Loads = [(Place, LoadKind)];
+
 /// A slice with more is dropped with its pair, in percent.
 const STEAL: f64 = 1.0;
 /// Disturbed pairs are measured again, until there are this many times as many pairs as asked for.
 const TRIES: usize = 2;
-/// How long another Bulkhead is waited for, and how often it is looked for.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How often another Bulkhead is looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// One load in one slice.
@@ -56,36 +51,54 @@ pub(crate) struct Verdict {
     pub(crate) dropped: usize,
 }
 
-/// Measures pairs of slices, two at a time, until there are enough quiet ones, or [`TRIES`] as many in all; without
-/// `bulkhead`, both sides are bare.
-pub(crate) fn measure(rig: &Rig, pairs: usize, time: Duration, bulkhead: bool) -> anyhow::Result<Vec<Pair>> {
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    /// Quiet pairs wanted.
+    pub(crate) pairs: usize,
+    /// Time of each load in each slice.
+    pub(crate) time: Duration,
+    /// How long another Bulkhead is waited for.
+    pub(crate) patience: Duration,
+}
+
+/// Measures pairs of slices, two at a time, until there are enough quiet ones, or [`TRIES`] as many in all. `with`
+/// has the daemon's arguments; without any daemon both sides are bare.
+pub(crate) fn measure(
+    rig: &Rig,
+    loads: &Loads,
+    effort: Effort,
+    with: Option<&[&str]>,
+) -> anyhow::Result<Vec<Pair>> {
     let mut done = Vec::new();
     loop {
         let quiet = done.iter().filter(|pair: &&Pair| pair.is_quiet()).count();
+        let pairs = effort.pairs;
         if quiet >= pairs || done.len() >= TRIES * pairs {
             return Ok(done);
         }
         say::note(format!("{quiet} quiet pairs of {pairs}, {} in all", done.len()));
-        wait_for_others(rig)?;
-        let first = slice(rig, None, time)?;
-        let daemon = if bulkhead { Some(rig.daemon(Output::Nowhere, &[])?) } else { None };
-        let (second, third) = (slice(rig, daemon.as_ref(), time)?, slice(rig, daemon.as_ref(), time)?);
+        wait_for_others(rig, effort.patience)?;
+        let slice = |daemon: Option<&Daemon>| slice(rig, loads, daemon, effort.time);
+        let first = slice(None)?;
+        let daemon = with.map(|args| rig.daemon(Output::Nowhere, args)).transpose()?;
+        let (second, third) = (slice(daemon.as_ref())?, slice(daemon.as_ref())?);
         if let Some(daemon) = daemon {
             rig.stop(daemon)?;
         }
-        let last = slice(rig, None, time)?;
+        let last = slice(None)?;
         done.push(Pair { base: first, with: second });
         done.push(Pair { base: last, with: third });
     }
 }
 
 /// Another Bulkhead on the machine, somebody's test, would make the base no base.
-fn wait_for_others(rig: &Rig) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_for_others(rig: &Rig, patience: Duration) -> anyhow::Result<()> {
+    let deadline = Instant::now() + patience;
     let mut said = false;
     while rig.is_shared(None)? && Instant::now() < deadline {
         if !said {
-            say::note(format!("another Bulkhead is attached: waiting up to {} s", PATIENCE.as_secs()));
+            say::note(format!("another Bulkhead is attached: waiting up to {} s", patience.as_secs()));
             said = true;
         }
         stop::pass(LOOK)?;
@@ -100,12 +113,12 @@ impl Pair {
     }
 }
 
-fn slice(rig: &Rig, daemon: Option<&Daemon>, time: Duration) -> anyhow::Result<Vec<Sample>> {
+fn slice(rig: &Rig, loads: &Loads, daemon: Option<&Daemon>, time: Duration) -> anyhow::Result<Vec<Sample>> {
     let mut samples = Vec::new();
     let mut shared = rig.is_shared(daemon)?;
-    for (place, kind) in LOADS {
+    for (place, kind) in loads {
         let clocks = Clocks::read();
-        let run = rig.load(place, kind, time)?;
+        let run = rig.load(*place, *kind, time)?;
         let disturbance = clocks.since();
         let after = rig.is_shared(daemon)?;
         samples.push(Sample { run, disturbance, shared: shared || after });
@@ -114,7 +127,7 @@ fn slice(rig: &Rig, daemon: Option<&Daemon>, time: Duration) -> anyhow::Result<V
     Ok(samples)
 }
 
-/// What the pairs say about the load at this place of [`LOADS`]; `None` if none is left.
+/// What the pairs say about the load at this place of the list; `None` if none is left.
 pub(crate) fn verdict(pairs: &[Pair], load: usize) -> Option<Verdict> {
     let all: Vec<(Sample, Sample)> =
         pairs.iter().filter_map(|pair| Some((*pair.base.get(load)?, *pair.with.get(load)?))).collect();
@@ -153,9 +166,9 @@ pub(crate) fn pressure(pairs: &[Pair]) -> f64 {
 }
 
 /// Every sample.
-pub(crate) fn json(pairs: &[Pair]) -> Value {
+pub(crate) fn json(loads: &Loads, pairs: &[Pair]) -> Value {
     let side = |samples: &[Sample]| -> Vec<Value> {
-        let rows = samples.iter().zip(LOADS);
+        let rows = samples.iter().zip(loads);
         rows.map(|(sample, (place, kind))| {
             json!({
                 "place": place.name(), "load": kind.name(), "run": sample.run.json(),
@@ -174,7 +187,7 @@ mod tests {
     use super::*;
 
     fn sample(wall_ns: f64, steal: f64, shared: bool) -> Vec<Sample> {
-        let run = Run { count: 1.0, wall_ns, cpu_ns: wall_ns / 2.0, total: 1.0 };
+        let run = Run { count: 1.0, wall_ns, cpu_ns: wall_ns / 2.0, total: 1.0, late_ms: 0.0 };
         vec![Sample { run, disturbance: Disturbance { steal, pressure: 0.0 }, shared }]
     }
 

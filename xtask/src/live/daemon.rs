@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -18,6 +20,8 @@ use crate::live::stop;
 
 /// How long it may take until it is ready.
 const READY: Duration = Duration::from_secs(30);
+/// Bytes of the pipe that events are counted from.
+const PIPE: usize = 1024 * 1024;
 /// Between two tries to reach its socket.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -28,12 +32,15 @@ pub(crate) enum Output {
     Here,
     /// To `/dev/null`: written, and read by nobody.
     Nowhere,
+    /// To this process, which counts the events and reads the rest.
+    Counted,
 }
 
 /// A running daemon.
 pub(crate) struct Daemon {
     process: Guarded,
     records: Option<Lines>,
+    events: Arc<AtomicU64>,
     log: PathBuf,
     /// Where `tail` finds it.
     pub(crate) socket: PathBuf,
@@ -55,14 +62,32 @@ impl Daemon {
         let mut command = Command::new(program);
         command.args(["run", "--format", "json", "--socket"]).arg(&socket).args(args);
         command.stdin(Stdio::null()).stderr(File::create(&log)?);
-        command.stdout(if output == Output::Here { Stdio::piped() } else { Stdio::null() });
+        command.stdout(if output == Output::Nowhere { Stdio::null() } else { Stdio::piped() });
         let began = Instant::now();
         let mut process = Guarded::spawn(&mut command, Signal::INT)?;
-        let records = process.child.stdout.take().map(Lines::of);
-        let mut daemon =
-            Self { process, records, log, socket, ready_after: Duration::ZERO, coverage: Value::Null };
+        let (mut records, mut events) = (None, Arc::default());
+        if let Some(pipe) = process.child.stdout.take() {
+            if output == Output::Counted {
+                // A larger pipe saves turns; a smaller one does too.
+                let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE);
+                let is_event = |line: &[u8]| line.starts_with(br#"{"type":"event","#);
+                let (lines, count) = Lines::counting(is_event, pipe);
+                (records, events) = (Some(lines), count);
+            } else {
+                records = Some(Lines::of(pipe));
+            }
+        }
+        let mut daemon = Self {
+            process,
+            records,
+            events,
+            log,
+            socket,
+            ready_after: Duration::ZERO,
+            coverage: Value::Null,
+        };
         let ready =
-            if output == Output::Here { daemon.ready_here(began)? } else { daemon.ready_there(began)? };
+            if output != Output::Nowhere { daemon.ready_here(began)? } else { daemon.ready_there(began)? };
         daemon.ready_after = ready.duration_since(began);
         Ok(daemon)
     }
@@ -70,6 +95,11 @@ impl Daemon {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Events written so far, where they are counted.
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
     }
 
     /// The next record that `wanted` is true for; earlier ones are passed over.

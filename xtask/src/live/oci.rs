@@ -30,7 +30,7 @@ const CAPABILITIES: [&str; 14] = [
     "CAP_AUDIT_WRITE",
 ];
 const FOLDERS: [&str; 8] = ["bin", "dev", "etc", "proc", "sys", "tmp", "mnt", "root"];
-const APPLETS: [&str; 5] = ["sh", "ls", "cat", "sleep", "true"];
+const APPLETS: [&str; 6] = ["sh", "ls", "cat", "mkdir", "sleep", "true"];
 
 /// What a container runs, and what it is granted beside the usual.
 #[derive(Debug, Default, Clone)]
@@ -113,6 +113,22 @@ impl Container<'_> {
         }
         command.arg("--bundle").arg(self.oci.folder.join(&self.id)).arg(&self.id);
         command
+    }
+
+    /// As [`Self::run`] in the foreground, with descriptor 3 of the command passed on.
+    pub(crate) fn run_with_descriptor(&self) -> Command {
+        let mut command = self.oci.command();
+        command.args(["run", "--preserve-fds", "1", "--bundle"]);
+        command.arg(self.oci.folder.join(&self.id)).arg(&self.id);
+        command
+    }
+
+    /// Host's process id of what it runs.
+    pub(crate) fn process(&self) -> anyhow::Result<u32> {
+        let told =
+            self.oci.command().args(["state", &self.id]).output().context("the runtime tells no state")?;
+        let state: Value = serde_json::from_slice(&told.stdout).context("the runtime's state is no JSON")?;
+        state["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).context("a state without a process")
     }
 
     /// Starts it, and leaves it running.

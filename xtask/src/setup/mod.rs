@@ -30,6 +30,7 @@ pub(crate) fn run(project: &Project, flags: &SetupFlags) -> anyhow::Result<ExitC
     } else {
         packages::ensure(project, Need::VirtualMachines)?;
     }
+    packages::ensure(project, Need::Measuring)?;
     say::step("setup is complete");
     Ok(ExitCode::SUCCESS)
 }

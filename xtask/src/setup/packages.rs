@@ -1,4 +1,4 @@
-//! Programs that come from the distribution: container tools and virtual machines.
+//! Programs that come from the distribution: container tools, virtual machines, valgrind.
 
 use std::path::Path;
 
@@ -15,6 +15,10 @@ pub(crate) enum Need {
     Containers,
     /// The kernel matrix.
     VirtualMachines,
+    /// Counting instructions.
+    Measuring,
+    /// Servers and clients that `bench` loads; installed only when it measures them.
+    Bench,
 }
 
 /// A program, where it is looked for, and the package that brings it on Debian, Fedora and Arch.
@@ -29,7 +33,7 @@ const fn tool(need: Need, probe: &'static str, packages: [&'static str; 3]) -> T
     Tool { need, probe, packages }
 }
 
-const TOOLS: [Tool; 16] = [
+const TOOLS: [Tool; 21] = [
     tool(Need::Containers, "runc", ["runc", "runc", "runc"]),
     tool(Need::Containers, "crun", ["crun", "crun", "crun"]),
     tool(Need::Containers, "busybox", ["busybox-static", "busybox", "busybox"]),
@@ -62,6 +66,11 @@ const TOOLS: [Tool; 16] = [
         "/usr/share/seabios/bios.bin /usr/share/qemu/bios.bin /usr/share/qemu/bios-256k.bin",
         ["seabios", "seabios-bin", "seabios"],
     ),
+    tool(Need::Measuring, "valgrind", ["valgrind", "valgrind", "valgrind"]),
+    tool(Need::Bench, "redis-server", ["redis-server", "redis", "redis"]),
+    tool(Need::Bench, "redis-benchmark", ["redis-tools", "redis", "redis"]),
+    tool(Need::Bench, "nginx", ["nginx-light", "nginx-core", "nginx"]),
+    tool(Need::Bench, "wrk", ["wrk", "wrk", "wrk"]),
 ];
 
 impl Tool {
@@ -85,6 +94,8 @@ pub(crate) fn ensure(project: &Project, need: Need) -> anyhow::Result<()> {
     let what = match need {
         Need::Containers => "container tools",
         Need::VirtualMachines => "virtual machines",
+        Need::Measuring => "measuring",
+        Need::Bench => "servers to measure",
     };
     let distro = Distro::detect();
     let missing = missing(need, distro);

@@ -129,6 +129,16 @@ pub(crate) fn units(project: &Project, filter: Option<&str>) -> anyhow::Result<V
     Ok(Verdict::Counted { counts, notable })
 }
 
+/// Instructions a record on the user side, stage by stage, against `monitor/benches/hot/limits.tsv`.
+pub(crate) fn gates(project: &Project) -> anyhow::Result<Verdict> {
+    project
+        .cargo()
+        .args(["bench", "--quiet", "-p", "monitor", "--bench", "hot", "--", "--gates"])
+        .run()
+        .context("see monitor/benches/hot/gate.rs")?;
+    Ok(Verdict::Passed)
+}
+
 /// The fuzz targets for a few seconds each: a smoke test, the corpus grows elsewhere.
 pub(crate) fn fuzz(project: &Project) -> anyhow::Result<Verdict> {
     if !project.root.join("fuzz/Cargo.toml").is_file() {

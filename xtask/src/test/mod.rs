@@ -32,6 +32,7 @@ pub(crate) fn run(project: &Project, flags: &TestFlags) -> anyhow::Result<ExitCo
     tally.check("unit tests", || checks::units(project, filter));
     if filter.is_none() {
         tally.check("fuzz targets", || checks::fuzz(project));
+        tally.check("instructions a record", || checks::gates(project));
     }
     if object {
         let words: Vec<&str> = filter.into_iter().collect();

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use monitor_common::event::{EventKind, EventRef, HEADER_LEN, Header, Record, State, flags, state_reason};
+use monitor_common::event::{
+    EventKind, EventRef, HEADER_LEN, Header, Record, STRING_PREFIX, State, Tail, flags, state_reason,
+};
 
 use crate::container::{Baseline, Container, ContainerKey, Declared, Identity, Status};
 use crate::detect::{
@@ -131,7 +133,8 @@ impl Rec {
         let kind = EventKind::from_raw(self.header.kind).unwrap();
         let mut tail = self.tail.clone();
         // A test names only the strings that it is about.
-        tail.resize(tail.len() + 4 * kind.tail_fields().len(), 0);
+        let named = Tail::new(&tail).count();
+        tail.resize(tail.len() + STRING_PREFIX * kind.tail_fields().len().saturating_sub(named), 0);
         let len = HEADER_LEN + self.payload.len() + tail.len();
         let mut head = [0; HEADER_LEN];
         Header { len: u16::try_from(len).unwrap(), ..self.header }.write(&mut head);
@@ -172,6 +175,7 @@ impl World {
             disabled: disabled.iter().map(|id| (*id).to_owned()).collect(),
             control_sockets: vec![ControlSocket { path: b"/run/engine/api".to_vec(), file: Some(file) }],
             host: HOST,
+            network: super::network::facts(),
         });
         let container = Container {
             revision: 0,

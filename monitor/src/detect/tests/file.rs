@@ -1,6 +1,6 @@
 //! I-4.
 
-use monitor_common::event::{EventKind, FileOpen};
+use monitor_common::event::{EventKind, FileOpen, why};
 
 use super::build::{Brief, HOST, Rec, World, fact, rec};
 use super::namespace::unshare_mnt;
@@ -12,7 +12,9 @@ const CHARACTER_DEVICE: u32 = 0o020_666;
 const TMPFS: u64 = 0x0102_1994;
 
 pub(super) fn open(file_mnt_ns: u32, path: &str, change: impl FnOnce(&mut FileOpen)) -> Rec {
-    let mut f = FileOpen { file_mnt_ns, mnt_ns: 101, magic: 0xef53, mode: 0o100_644, ..FileOpen::default() };
+    let why = if file_mnt_ns == 0 { 0 } else { why::FOREIGN };
+    let mut f =
+        FileOpen { file_mnt_ns, mnt_ns: 101, magic: 0xef53, mode: 0o100_644, why, ..FileOpen::default() };
     change(&mut f);
     rec(EventKind::FileOpen, f).path(path)
 }

@@ -33,7 +33,7 @@ fn every_rule_has_a_positive_test() {
     let rules: BTreeSet<_> = RULES.iter().map(|r| r.id).collect();
     assert_eq!(tested, rules);
     for (id, records) in positives() {
-        assert_eq!(ids(&mut World::new(), &records), [id]);
+        assert_eq!(ids(&mut World::new(), &records).last(), Some(&id));
     }
 }
 

@@ -94,6 +94,10 @@ fn mount_raced(target: &CString, times: u32) -> Ret {
             // SAFETY: the name ends with a NUL whatever it says, and all strings outlive the call.
             let ret =
                 unsafe { call(libc::SYS_mount, [c"none".as_ptr() as usize, at(target), kind, 0, 0, 0]) };
+            // The kernel measures the name before it copies it, so that it may get the beginning of the other one.
+            if ret.errno == libc::ENODEV {
+                continue;
+            }
             if ret.failed() {
                 break ret;
             }

@@ -7,15 +7,18 @@
 #![expect(unsafe_code, reason = "the acts are raw system calls, most of which no library offers")]
 
 mod cgroup;
+mod change;
 mod compat;
 mod cred;
 mod detour;
 mod file;
+mod kernel;
 mod mount;
 mod namespace;
 mod net;
 mod program;
 mod session;
+mod socket;
 mod storm;
 mod sys;
 mod task;
@@ -58,6 +61,7 @@ fn act(verb: &str, words: &mut Words) -> Result<Ret, Usage> {
         mount::act,
         cred::act,
         file::act,
+        change::act,
         net::act,
         cgroup::act,
         compat::act,
@@ -66,6 +70,8 @@ fn act(verb: &str, words: &mut Words) -> Result<Ret, Usage> {
         detour::act,
         within::act,
         task::act,
+        kernel::act,
+        socket::act,
     ];
     for family in families {
         if let Some(ret) = family(verb, words)? {

@@ -73,6 +73,12 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
             folder(&dir);
             mount(&source, &dir, c"none", libc::MS_BIND)
         }
+        "mount-device" => {
+            let (device, kind) = (c_string(words.word("device")?), c_string(words.word("type")?));
+            let dir = c_string(words.word("directory")?);
+            folder(&dir);
+            mount(&device, &dir, &kind, libc::MS_RDONLY)
+        }
         "remount-rw" => {
             let dir = c_string(words.word("directory")?);
             mount(c"none", &dir, c"none", libc::MS_REMOUNT | libc::MS_BIND)

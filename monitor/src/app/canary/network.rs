@@ -1,0 +1,50 @@
+//! The canary's acts with sockets. Nothing leaves the machine: addresses are of the loopback, and nobody listens.
+
+use std::io::IoSlice;
+use std::net::{Ipv6Addr, UdpSocket};
+use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+
+use monitor_common::network;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
+
+/// `discard`, RFC 863.
+const DISCARD: u16 = 9;
+
+/// One act for each sensor of sockets. What fails is not seen, and the daemon says so.
+pub(super) fn act() {
+    let _ = unix();
+    // Protocol 0 is NETLINK_ROUTE.
+    let _ = net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None);
+    let _ = datagram();
+    let _ = descriptor();
+}
+
+/// bind, listen, connect on an abstract unix socket.
+fn unix() -> std::io::Result<()> {
+    let address = SocketAddr::from_abstract_name(format!("bulkhead-canary-{}", std::process::id()))?;
+    let _listener = UnixListener::bind_addr(&address)?;
+    UnixStream::connect_addr(&address).map(drop)
+}
+
+/// A datagram to an address that is watched for this.
+fn datagram() -> std::io::Result<()> {
+    let address = Ipv6Addr::from(network::CANARY).to_ipv4_mapped().unwrap_or(std::net::Ipv4Addr::LOCALHOST);
+    UdpSocket::bind(("127.0.0.1", 0))?.send_to(b"", (address, DISCARD)).map(drop)
+}
+
+/// A descriptor that this process sends to itself.
+fn descriptor() -> rustix::io::Result<()> {
+    let (from, to) = net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let sent = [from.as_fd()];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = net::SendAncillaryBuffer::new(&mut space);
+    control.push(net::SendAncillaryMessage::ScmRights(&sent));
+    net::sendmsg(&from, &[IoSlice::new(b"x")], &mut control, net::SendFlags::empty())?;
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = net::RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let mut into = [std::io::IoSliceMut::new(&mut byte)];
+    net::recvmsg(&to, &mut into, &mut control, net::RecvFlags::CMSG_CLOEXEC).map(drop)
+}
