@@ -36,11 +36,12 @@ fn try_selftest() -> Option<()> {
     let root = file::id(task.root().1.follow(F::DentryInode));
     let exe = file::id(file::inode_of(task.exe_file()));
     let slot = SELFTEST.get_ptr_mut(0)?;
+    let abi = config!(abi);
     // SAFETY: a live, aligned map value; the daemon reads it after the thread has ended.
     unsafe {
         *slot = SelfTest {
             done: 1,
-            abi: config!(abi),
+            abi,
             pid_helper: (ids >> 32) as u32,
             pid_offsets: task.tgid(),
             tid_helper: ids as u32,
