@@ -50,6 +50,7 @@ kernel_fields! {
     TaskNsproxy: required "task_struct"."nsproxy";
     TaskCgroups: required "task_struct"."cgroups";
     TaskSignal: required "task_struct"."signal";
+    TaskExecId: optional "task_struct"."self_exec_id";
     TaskExitCode: required "task_struct"."exit_code";
     TaskAtomicFlags: optional "task_struct"."atomic_flags";
     TaskSeccompMode: optional "task_struct"."seccomp.mode";
@@ -94,6 +95,8 @@ kernel_fields! {
     UserUidMapExtent: optional "user_namespace"."uid_map.extent";
     MmArgStart: required "mm_struct"."arg_start";
     MmArgEnd: required "mm_struct"."arg_end";
+    MmEnvStart: required "mm_struct"."env_start";
+    MmEnvEnd: required "mm_struct"."env_end";
     MmExeFile: required "mm_struct"."exe_file";
     FileMnt: required "file"."f_path.mnt" | "file"."__f_path.mnt";
     FileDentry: required "file"."f_path.dentry" | "file"."__f_path.dentry";

@@ -218,8 +218,8 @@ pub struct Config {
     pub aarch64: u32,
     /// Device of the initial root directory.
     pub host_root_dev: u32,
-    /// Unused, 0.
-    pub reserved: u32,
+    /// 1 if the environment of programs is wanted.
+    pub environ: u32,
     /// Inode of the initial root directory.
     pub host_root_ino: u64,
     /// Id of the root cgroup of the identity hierarchy.

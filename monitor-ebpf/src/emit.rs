@@ -31,8 +31,6 @@ pub(crate) const PATH_MAX: usize = 1024;
 const COMPONENT_MAX: usize = 256;
 /// Most components of a path. With the byte limit this bounds the walk for the verifier.
 const COMPONENTS_MAX: usize = 40;
-/// Most bytes of argv.
-pub(crate) const ARGV_MAX: usize = 4096;
 
 /// Which ring.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -241,11 +239,19 @@ impl<T: 'static, const N: usize> Out<T, N> {
         self.close(place, len, flags | cut);
     }
 
+    /// Adds a string of which all is missing.
+    #[inline(always)]
+    pub(crate) fn missing(&mut self) {
+        if let Some(place) = self.open(0) {
+            self.close(place, 0, TRUNCATED);
+        }
+    }
+
     /// Adds `len` bytes from user memory, at most `MAX`.
     #[inline(always)]
     pub(crate) fn user_bytes<const MAX: usize>(&mut self, from: u64, len: u64, flags: u16) {
         let Some(place) = self.open(MAX) else { return };
-        let cut = if len > MAX as u64 { TRUNCATED } else { 0 };
+        let mut cut = if len > MAX as u64 { TRUNCATED } else { 0 };
         let mut size = opaque(len as usize);
         if size > MAX {
             size = MAX;
@@ -255,6 +261,7 @@ impl<T: 'static, const N: usize> Out<T, N> {
             unsafe { bpf_probe_read_user(place.add(STRING_PREFIX).cast(), size as u32, from as *const _) };
         if got != 0 {
             size = 0;
+            cut = TRUNCATED;
         }
         self.close(place, size, flags | cut);
     }

@@ -97,7 +97,7 @@ pub(crate) static CONFIG: Config = Config {
     v1_subsys: 0,
     aarch64: 0,
     host_root_dev: 0,
-    reserved: 0,
+    environ: 0,
     host_root_ino: 0,
     root_cgroup: 1,
     bulk_budget: BudgetLimit { interval: 0, burst: 0 },

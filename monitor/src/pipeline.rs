@@ -1,12 +1,13 @@
 //! The way of one record: decode, process, container, verdict, output. Belongs to the hot thread; no I/O, no
 //! clock, so that a replay gives the same lines.
 
-use monitor_common::event::{EventRef, Payload, State, flags, state_reason};
+use monitor_common::event::{EventKind, EventRef, Payload, State, flags, state_reason};
 use monitor_common::policy::KEY_CANARY;
 
 use crate::container::{Change, ContainerKey, Registry, ResolveRequest, Scanned, Status as Identity, Update};
 use crate::detect::{Detector, Emitted, Lineage};
-use crate::ingest::{Account, Lost};
+use crate::ingest::{Account, Arguments, Environment, Lost};
+use crate::output::record::loss_reason;
 use crate::output::{Body, Change as Said, Emitter, Loss, Status, Subject};
 use crate::process::{MAX_ANCESTORS, Process, ProcessKey, ProcessTable};
 
@@ -29,6 +30,7 @@ pub struct Pipeline {
     /// The container of the last record, and how many came from it in a row.
     run: (ContainerKey, u64),
     bad: bad::Bad,
+    arguments: Arguments,
     canary: CanaryWatch,
     findings: u64,
     found: Vec<Emitted>,
@@ -55,6 +57,7 @@ impl Pipeline {
             lost: Vec::new(),
             run: (ContainerKey::HOST, 0),
             bad: bad::Bad::default(),
+            arguments: Arguments::default(),
             canary: CanaryWatch::default(),
             findings: 0,
             found: Vec::new(),
@@ -66,9 +69,28 @@ impl Pipeline {
     /// Takes one record, from whatever source. Takes any bytes.
     pub fn record(&mut self, bytes: &[u8]) {
         match EventRef::decode(bytes) {
-            Ok(ev) => self.event(&ev),
+            Ok(ev) if ev.kind == EventKind::ExecArgs => self.piece(&ev),
+            Ok(ev) if self.arguments.is_empty() => self.event(&ev),
+            Ok(ev) => {
+                let mut arguments = std::mem::take(&mut self.arguments);
+                self.event(&arguments.join(&ev));
+                self.arguments = arguments;
+            }
             Err(error) => self.bad.add(error),
         }
+    }
+
+    /// A piece of an exec's strings waits for the record that it belongs to.
+    fn piece(&mut self, ev: &EventRef<'_>) {
+        if ev.header.container != KEY_CANARY {
+            self.count(ContainerKey(ev.header.container));
+            self.arguments.take(ev);
+        }
+    }
+
+    /// Says which variables of programs' environments are wanted; at first none are.
+    pub fn want_environment(&mut self, environment: Environment) {
+        self.arguments = Arguments::new(environment);
     }
 
     fn event(&mut self, ev: &EventRef<'_>) {
@@ -182,6 +204,11 @@ impl Pipeline {
         for (reason, count) in self.bad.take() {
             self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
         }
+        let count = self.arguments.take_dropped();
+        if count > 0 {
+            let (reason, event) = (loss_reason::UNJOINED, Some(EventKind::ExecArgs));
+            self.emitter.emit(time, Body::Loss(Loss { reason, count, event, ..Loss::default() }));
+        }
     }
 
     /// Processes that are known, exited ones included.
@@ -201,6 +228,7 @@ impl Pipeline {
 
     /// Says that it ends, with the accounts.
     pub fn stopping(&mut self, time: u64, reason: &str) {
+        self.arguments.drop_all();
         self.lose_bad(time);
         self.accounts(time);
         let (received, findings, lost) = (self.account.total().received, self.findings, self.account.lost());

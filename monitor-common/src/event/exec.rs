@@ -28,6 +28,8 @@ record! {
         cap_permitted: u64 as Capabilities,
         /// Effective capabilities after it.
         cap_effective: u64 as Capabilities,
+        /// Execs of this task and its ancestors so far (`self_exec_id`, kernel `include/linux/sched.h`).
+        exec_id: u64 as Number,
         /// Process id of the parent.
         ppid: u32 as Number,
         /// Group id.
@@ -56,9 +58,11 @@ record! {
     tail {
         /// Path of the executable, as the kernel resolved it.
         exe: Path,
-        /// Arguments.
+        /// Arguments, of which 32 KiB at most.
         argv: List,
         /// Working directory.
         cwd: Path,
+        /// Environment, of which 32 KiB at most; empty unless `--env` asks for it.
+        environ: List,
     }
 }

@@ -9,6 +9,7 @@ mod change;
 mod control;
 mod cred;
 mod exec;
+pub mod exec_args;
 mod exit;
 mod fanotify;
 pub mod field;
@@ -43,6 +44,7 @@ pub use change::{FileChange, op as change_op};
 pub use control::Control;
 pub use cred::Cred;
 pub use exec::{Exec, transition};
+pub use exec_args::ExecArgs;
 pub use exit::Exit;
 pub use fanotify::{Fanotify, mark as fanotify_mark};
 pub use file::{FileOpen, why};
@@ -198,6 +200,8 @@ events! {
     FileOpen(FileOpen) = 50, "file_open";
     /// Access to another task was asked for.
     Ptrace(Ptrace) = 51, "ptrace";
+    /// A piece of the arguments or the environment of an exec: joined into its record, and no event of the output.
+    ExecArgs(ExecArgs) = 110, "exec_args";
     /// A signal left its container.
     Signal(Signal) = 112, "signal";
     /// Memory was made executable that no file of the image is behind.
@@ -226,6 +230,13 @@ events! {
     Fanotify(Fanotify) = 54, "fanotify";
     /// A kernel setting was written.
     Sysctl(Sysctl) = 55, "sysctl";
+}
+
+impl EventKind {
+    /// True for records that are joined into another one, and are no event of the output.
+    pub const fn is_part(self) -> bool {
+        matches!(self, Self::ExecArgs)
+    }
 }
 
 /// A record, borrowed from the bytes it arrived in; every length has been checked.

@@ -1,5 +1,6 @@
 //! The hooks: one file a family. Each entry function names the kernel prototype it stands on.
 
+mod arguments;
 mod call;
 mod cgroup;
 mod change;

@@ -4,12 +4,13 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::counters::Counter;
-use monitor_common::event::{EventKind, Exec, Exit, Fork, Namespace, state_reason, transition};
+use monitor_common::event::{EventKind, Exec, Exit, Fork, Namespace, exec_args, state_reason, transition};
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::{ContainerEntry, KEY_MNT_NS, TaskEntry, task_flags, trust};
 
+use super::arguments::{self, Strings};
 use super::cgroup::{report_born, trusted};
-use crate::emit::{ARGV_MAX, PATH_MAX, Ring, reserve};
+use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, cgroup, file, forget, mount, ns, overlay};
@@ -89,7 +90,8 @@ fn try_exec_record(bprm: Ptr) -> Option<()> {
     let inode = file::inode_of(executable);
     let subject = Subject::current()?;
     let how = take_transition(subject.tid);
-    report_exec(&subject, executable, inode, how);
+    let strings = arguments::send(&subject);
+    report_exec(&subject, executable, inode, how, &strings);
     if subject.runtime
         && trusted(inode) != trust::RUNTIME
         && subject.container == 0
@@ -184,7 +186,7 @@ fn become_inside(task: Task, tid: u32, container: u64) {
 }
 
 #[inline(never)]
-fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
+fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32, strings: &Strings) {
     // From here on its program is known, or the entry says otherwise.
     let subject = &Subject { stale: false, ..*subject };
     let task = subject.task;
@@ -205,8 +207,9 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
         _ => Ring::Vital,
     };
     let mut stale = task_flags::STALE;
-    if let Some(mut out) = reserve::<Exec, { 2 * PATH_MAX + ARGV_MAX + 32 }>(ring, EventKind::Exec, subject) {
-        let (start, end) = task.arguments();
+    if let Some(mut out) =
+        reserve::<Exec, { 2 * PATH_MAX + exec_args::INLINE + 32 }>(ring, EventKind::Exec, subject)
+    {
         let facts = file::inode(inode);
         let body = out.body_ptr();
         // Field by field: a whole record on the stack would leave too little of its 512 bytes.
@@ -226,15 +229,21 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32) {
             (*body).cap_permitted = cred.read(F::CredCapPermitted);
             (*body).cap_effective = cred.read(F::CredCapEffective);
             (*body).gid = cred.read(F::CredGid);
+            (*body).exec_id = task.exec_id();
             (*body).ppid = task.ppid();
             (*body).exe_mnt_ns = mount_inum(executable);
             (*body).transition = how;
-            (*body).argv_len = end.wrapping_sub(start) as u32;
+            (*body).argv_len = strings.argv_len as u32;
         }
         let root = task.root();
         out.path((executable.follow(F::FileMnt), executable.follow(F::FileDentry)), root);
-        out.user_bytes::<ARGV_MAX>(start, end.wrapping_sub(start), 0);
+        out.user_bytes::<{ exec_args::INLINE }>(strings.argv, strings.argv_len, 0);
         out.path(task.cwd(), root);
+        if strings.environ == 0 {
+            out.empty();
+        } else {
+            out.missing();
+        }
         out.submit(subject, 0);
         stale = 0;
     }

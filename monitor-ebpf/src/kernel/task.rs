@@ -165,6 +165,19 @@ impl Task {
         }
     }
 
+    /// Which exec of the task this is; inherited by children.
+    #[inline(always)]
+    pub(crate) fn exec_id(self) -> u64 {
+        self.0.read(F::TaskExecId)
+    }
+
+    /// Where the environment of the last exec begins and ends in user memory.
+    #[inline(always)]
+    pub(crate) fn environment(self) -> (u64, u64) {
+        let mm = self.0.follow(F::TaskMm);
+        (mm.read(F::MmEnvStart), mm.read(F::MmEnvEnd))
+    }
+
     /// Where the arguments of the last exec begin and end in user memory.
     #[inline(always)]
     pub(crate) fn arguments(self) -> (u64, u64) {

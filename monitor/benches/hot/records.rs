@@ -196,7 +196,7 @@ impl Maker {
             init,
             0,
             &exec,
-            &[&reversed(&["tini", "sbin"]), b"tini\0--\0run\0", b""],
+            &[&reversed(&["tini", "sbin"]), b"tini\0--\0run\0", b"", b""],
         );
     }
 
@@ -225,7 +225,14 @@ impl Maker {
             old_known: 1,
             ..Exec::default()
         };
-        self.put(EventKind::Exec, n, task, 0, &exec, &[&reversed(exe), argv, &reversed(&["app", "srv"])]);
+        self.put(
+            EventKind::Exec,
+            n,
+            task,
+            0,
+            &exec,
+            &[&reversed(exe), argv, &reversed(&["app", "srv"]), b""],
+        );
     }
 
     fn open(&mut self, n: u32, task: Task, path: &[&str]) {

@@ -74,6 +74,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let detector = Detector::new(detect_config(args, &host, &addresses));
     let registry = Registry::new(host.boot_to_epoch_ns);
     let mut pipeline = Pipeline::new(detector, registry, emitter);
+    pipeline.want_environment(args.environment());
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     pipeline.status(boot_now(), Status::Starting { version: env!("CARGO_PKG_VERSION"), kernel: &kernel });
 
@@ -83,6 +84,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let config = Config {
         bulk_budget: args.budget.limit(),
         critical_budget: args.critical_budget.limit(),
+        environ: u32::from(args.environment.is_some()),
         ..host.config
     };
     let options = LoaderOptions {

@@ -92,7 +92,7 @@ impl Host {
             v1_subsys: v1_subsys(&layout)?,
             aarch64: u32::from(cfg!(target_arch = "aarch64")),
             host_root_dev: root.dev,
-            reserved: 0,
+            environ: 0,
             host_root_ino: root.ino,
             root_cgroup: key,
             ..Config::default()

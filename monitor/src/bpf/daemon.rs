@@ -2,7 +2,7 @@
 
 use aya::maps::{Array, MapData};
 use monitor_common::event::EventKind;
-use monitor_common::policy::daemon;
+use monitor_common::policy::{Config, daemon};
 
 use super::loader::SensorState;
 use super::maps::Maps;
@@ -94,9 +94,10 @@ fn encode(state: &SensorState) -> u64 {
         .fold(number, |bits, (_, bit)| bits | 1 << bit)
 }
 
-/// Which object this is, by its bytes: FNV-1a, because it must be the same in every build of this program.
-pub(super) fn object_id(object: &[u8]) -> u64 {
-    object.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+/// Which programs these are, by the object's bytes and by what they were told to write: FNV-1a, because it must be the
+/// same in every build of this program.
+pub(super) fn object_id(object: &[u8], config: &Config) -> u64 {
+    object.iter().chain(&config.environ.to_ne_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }

@@ -176,7 +176,7 @@ pub fn load(
     }
     let prepare = match options.pins {
         None => prepare,
-        Some(pins) => match take_over(pins, options.object, prepare)? {
+        Some(pins) => match take_over(pins, object_id(options.object, &options.config), prepare)? {
             Ok(kernel) => return Ok(kernel),
             Err(prepare) => prepare,
         },
@@ -232,7 +232,7 @@ pub fn load(
     let fd_of = |program: &Program| program.fd().ok()?.as_fd().try_clone_to_owned().ok();
     accounts.watch(bpf.programs().filter_map(|(name, program)| Some((name.to_owned(), fd_of(program)?))));
     if let Some(pins) = options.pins {
-        daemon.set(place::OBJECT, object_id(options.object)).map_err(LoadError::Pins)?;
+        daemon.set(place::OBJECT, object_id(options.object, &options.config)).map_err(LoadError::Pins)?;
         daemon.save(&sensors).map_err(LoadError::Pins)?;
         pin(pins, &mut bpf, &rings, std::mem::take(&mut links)).map_err(LoadError::Pins)?;
         daemon.set(place::PINNED, 1).map_err(LoadError::Pins)?;

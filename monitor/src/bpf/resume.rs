@@ -7,7 +7,7 @@ use aya::programs::ProgramInfo;
 use monitor_common::policy::daemon as place;
 
 use super::control::{Control, Unwanted};
-use super::daemon::{Daemon, object_id};
+use super::daemon::Daemon;
 use super::link::Links;
 use super::loader::{Kernel, LoadError, Loaded, Parts, explain};
 use super::maps::Maps;
@@ -24,9 +24,9 @@ pub struct Resumed {
     pub told: Told,
 }
 
-/// Goes on with what an earlier daemon pinned, if it came from the same object; else takes it away, and gives `prepare`
+/// Goes on with what an earlier daemon pinned, if it came from the same object (see `daemon::object_id`); else takes it away, and gives `prepare`
 /// back. What another version's rings still held is lost then: its records may mean something else.
-pub(super) fn take_over<F>(pins: &Pins, object: &[u8], prepare: F) -> Result<Result<Kernel, F>, LoadError>
+pub(super) fn take_over<F>(pins: &Pins, object: u64, prepare: F) -> Result<Result<Kernel, F>, LoadError>
 where
     F: FnOnce(&mut Control, &mut Unwanted) -> Result<(), String>,
 {
@@ -41,10 +41,10 @@ where
 }
 
 /// The maps, if everything was pinned and fits this object.
-fn open(pins: &Pins, object: &[u8]) -> Result<(Maps, Daemon), String> {
+fn open(pins: &Pins, object: u64) -> Result<(Maps, Daemon), String> {
     let mut maps = Maps::pinned(&pins.maps())?;
     let daemon = Daemon::take(&mut maps)?;
-    if daemon.get(place::OBJECT)? != object_id(object) || daemon.get(place::PINNED)? == 0 {
+    if daemon.get(place::OBJECT)? != object || daemon.get(place::PINNED)? == 0 {
         return Err("another version's, or not finished".into());
     }
     Ok((maps, daemon))

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::detect::Severity;
 use crate::diag::Diagnostic;
+use crate::ingest::Environment;
 use crate::output::Kinds;
 use crate::output::transport::socket::DEFAULT_PATH;
 
@@ -119,6 +120,9 @@ pub struct RunArgs {
     /// A rule to leave out, as `bulkhead rules list` names it; may be repeated
     #[arg(long = "disable-rule", value_name = "ID")]
     pub disabled_rules: Vec<String>,
+    /// Report the environment of programs: all of it, or these variables. It often holds passwords and keys
+    #[arg(long = "env", value_name = "NAMES", num_args = 0..=1, require_equals = true, value_delimiter = ',', default_missing_value = "")]
+    pub environment: Option<Vec<String>>,
     /// Records that a container may send of each kind: a second, and at once; 0 for no limit
     #[arg(long, value_name = "RATE[,BURST]", default_value = "20000,40000", value_parser = budget)]
     pub budget: Budget,
@@ -153,6 +157,15 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// Which variables of programs' environments are wanted.
+    pub fn environment(&self) -> Environment {
+        match self.environment.as_deref() {
+            None => Environment::Nothing,
+            Some(names) if names.iter().all(String::is_empty) => Environment::Whole,
+            Some(names) => Environment::Names(names.iter().map(|n| n.as_bytes().to_vec()).collect()),
+        }
+    }
+
     /// Which records go to standard output.
     ///
     /// # Errors

@@ -72,7 +72,12 @@ impl Detector {
     pub const fn judges(kind: EventKind) -> bool {
         !matches!(
             kind,
-            EventKind::Fork | EventKind::Exit | EventKind::Bind | EventKind::Listen | EventKind::Memfd
+            EventKind::Fork
+                | EventKind::Exit
+                | EventKind::Bind
+                | EventKind::Listen
+                | EventKind::Memfd
+                | EventKind::ExecArgs
         )
     }
 
@@ -171,7 +176,8 @@ impl Detector {
             | Payload::Exit(_)
             | Payload::Bind(_)
             | Payload::Listen(_)
-            | Payload::Memfd(_) => {}
+            | Payload::Memfd(_)
+            | Payload::ExecArgs(_) => {}
             Payload::FileChange(c) => change::check(&cx, c, &mut sink),
             Payload::Ioctl(i) => control::check_ioctl(&cx, i, &mut sink),
             Payload::Fanotify(f) => control::check_fanotify(&cx, f, &mut sink),

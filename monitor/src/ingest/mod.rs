@@ -3,11 +3,13 @@
 //! Knows no container, no rule, no file and no clock: the caller says what time it is.
 
 mod account;
+mod arguments;
 mod look;
 mod order;
 mod received;
 
 pub use account::{Account, Lost, Row, Told, Unnamed};
+pub use arguments::{Arguments, Environment};
 pub use look::{Look, Named};
 pub use order::Order;
 pub use received::Received;

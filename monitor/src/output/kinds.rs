@@ -107,7 +107,7 @@ fn parse(flag: &'static str, text: &str, classes: bool) -> Result<Kinds, Diagnos
     let mut at = 0;
     for item in text.split(',') {
         let word = item.trim();
-        if let Some(kind) = EventKind::ALL.iter().find(|k| k.name() == word) {
+        if let Some(kind) = EventKind::ALL.iter().find(|k| k.name() == word && !k.is_part()) {
             kinds.events |= event_bit(*kind);
         } else if let Some(class) = Class::ALL.iter().find(|c| classes && c.name() == word) {
             kinds = kinds.with(*class);
@@ -120,7 +120,7 @@ fn parse(flag: &'static str, text: &str, classes: bool) -> Result<Kinds, Diagnos
 }
 
 fn unknown(flag: &str, text: &str, range: std::ops::Range<usize>, word: &str, classes: bool) -> Diagnostic {
-    let events = EventKind::ALL.iter().map(|k| k.name());
+    let events = EventKind::ALL.iter().filter(|k| !k.is_part()).map(|k| k.name());
     let extra = Class::ALL.iter().filter(|_| classes).map(|c| c.name());
     let known: Vec<&str> = events.chain(extra).collect();
     let what = if classes { "kind of event or type of record" } else { "kind of event" };
@@ -150,6 +150,7 @@ mod tests {
     fn an_unknown_word_is_pointed_at() {
         let text = Kinds::parse("exec,monut").unwrap_err().render_text(false);
         assert!(text.contains("`monut`") && text.contains("     ^^^^^ not known"), "{text}");
+        assert!(Kinds::parse_events("exec_args").is_err());
         assert!(Kinds::parse_events("finding").is_err() && Kinds::parse("").is_err());
     }
 }

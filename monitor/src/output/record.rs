@@ -171,6 +171,8 @@ pub mod loss_reason {
     pub const UNKNOWN_KIND: &str = "unknown_kind";
     /// A record's strings reached beyond its end, or did not fill it.
     pub const BAD_STRINGS: &str = "bad_strings";
+    /// Pieces of an exec's strings were dropped, because the record that they belong to did not come.
+    pub const UNJOINED: &str = "unjoined";
     /// A sink could not keep up.
     pub const SINK_FULL: &str = "sink_full";
     /// This reader of the socket did not keep up.
@@ -187,6 +189,7 @@ pub mod loss_reason {
         BAD_LENGTH,
         UNKNOWN_KIND,
         BAD_STRINGS,
+        UNJOINED,
         SINK_FULL,
         SLOW_READER,
     ];

@@ -55,8 +55,8 @@ pub fn schema(class: Class) -> Value {
     });
     match class {
         Class::Event => {
-            let kinds: Vec<Value> = EventKind::ALL.iter().map(|kind| kind_case(*kind)).collect();
-            properties.extend(object(EventKind::ALL.iter().map(|k| (k.name(), record_reference(*k)))));
+            let kinds: Vec<Value> = written().map(kind_case).collect();
+            properties.extend(object(written().map(|k| (k.name(), record_reference(k)))));
             schema["oneOf"] = kinds.into();
             schema["properties"] = properties.into();
             schema["additionalProperties"] = false.into();
@@ -71,6 +71,11 @@ pub fn schema(class: Class) -> Value {
         }
     }
     schema
+}
+
+/// The kinds of events that are written.
+fn written() -> impl Iterator<Item = EventKind> {
+    EventKind::ALL.iter().copied().filter(|kind| !kind.is_part())
 }
 
 fn object<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Map<String, Value> {
@@ -145,8 +150,8 @@ fn definitions(class: Class) -> Value {
     defs.insert("container".to_owned(), container());
     if matches!(class, Class::Event | Class::Finding) {
         defs.insert("process".to_owned(), process());
-        for kind in EventKind::ALL {
-            defs.insert(format!("event_{}", kind.name()), record(*kind));
+        for kind in written() {
+            defs.insert(format!("event_{}", kind.name()), record(kind));
         }
     }
     defs.into()
@@ -156,7 +161,7 @@ fn event_properties() -> Vec<(&'static str, Value)> {
     vec![
         ("container", reference("container")),
         ("process", reference("process")),
-        ("event", names(EventKind::ALL.iter().map(|k| k.name()))),
+        ("event", names(written().map(EventKind::name))),
         ("flags", json!({"type": "array", "items": names(super::FLAG_NAMES.iter().map(|(_, name)| *name))})),
     ]
 }
@@ -174,9 +179,9 @@ fn finding_properties() -> Vec<(&'static str, Value)> {
     }
     let mut event = closed_with(
         event_properties().into_iter().skip(2),
-        EventKind::ALL.iter().map(|k| (k.name(), record_reference(*k))),
+        written().map(|k| (k.name(), record_reference(k))),
     );
-    event["oneOf"] = EventKind::ALL.iter().map(|k| kind_case(*k)).collect::<Vec<_>>().into();
+    event["oneOf"] = written().map(kind_case).collect::<Vec<_>>().into();
     let severities = [Severity::Info, Severity::Notice, Severity::Warning, Severity::Critical];
     let outcomes = [Outcome::Succeeded, Outcome::Denied, Outcome::Attempted];
     vec![

@@ -57,7 +57,7 @@ fn entry(time: u64) -> Vec<Vec<u8>> {
     let header = Header { time, ..Header::default() };
     vec![
         bytes(EventKind::State, &state, header, &[b"/"]),
-        bytes(EventKind::Exec, &exec, header, &[b"sh\0bin\0", b"sh\0-c\0x\0", b""]),
+        bytes(EventKind::Exec, &exec, header, &[b"sh\0bin\0", b"sh\0-c\0x\0", b"", b""]),
     ]
 }
 

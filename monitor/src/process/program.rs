@@ -20,18 +20,21 @@ pub struct Program {
     pub exe: Vec<u8>,
     /// Arguments.
     pub argv: Vec<Vec<u8>>,
+    /// True if there are more of them.
+    pub argv_cut: bool,
     /// Working directory at exec.
     pub cwd: Vec<u8>,
     /// Bytes that it was counted with.
     weight: usize,
 }
 
-static NOTHING: Program = Program { id: 0, exe: Vec::new(), argv: Vec::new(), cwd: Vec::new(), weight: 0 };
+static NOTHING: Program =
+    Program { id: 0, exe: Vec::new(), argv: Vec::new(), argv_cut: false, cwd: Vec::new(), weight: 0 };
 
 impl Program {
     /// A program that is in no table yet.
     pub fn new(exe: Vec<u8>, argv: Vec<Vec<u8>>, cwd: Vec<u8>) -> Self {
-        Self { id: 0, exe, argv, cwd, weight: 0 }
+        Self { id: 0, exe, argv, argv_cut: false, cwd, weight: 0 }
     }
 }
 
@@ -86,7 +89,8 @@ impl Programs {
         self.make(|to| {
             to.exe.clone_from(&from.exe);
             to.cwd.clone_from(&from.cwd);
-            set_list(&mut to.argv, from.argv.iter().map(Vec::as_slice));
+            let cut = set_list(&mut to.argv, from.argv.iter().map(Vec::as_slice));
+            to.argv_cut = from.argv_cut || cut;
         })
     }
 

@@ -7,7 +7,9 @@ mod tests;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use monitor_common::event::{Cred, EventKind, EventRef, Exec, Fork, Header, Payload, State, flags};
+use monitor_common::event::{
+    Cred, EventKind, EventRef, Exec, Fork, Header, Payload, State, TRUNCATED, flags,
+};
 
 use super::order::{Links, Order};
 use super::program::Programs;
@@ -134,10 +136,11 @@ impl ProcessTable {
         self.shrink(slot);
     }
 
-    /// True if records of this kind change the table by more than what every header says.
+    /// True if records of this kind change the table by more than what every header says: by themselves, or joined
+    /// into others.
     pub const fn follows(kind: EventKind) -> bool {
-        use EventKind::{Cred, Exec, Exit, Fork, State};
-        matches!(kind, Exec | Fork | Exit | State | Cred)
+        use EventKind::{Cred, Exec, ExecArgs, Exit, Fork, State};
+        matches!(kind, Exec | ExecArgs | Fork | Exit | State | Cred)
     }
 
     /// Follows a record.
@@ -178,7 +181,9 @@ impl ProcessTable {
             if !exe.bytes.is_empty() {
                 append_path(&mut program.exe, exe);
             }
-            set_list(&mut program.argv, ev.string(1).list());
+            let argv = ev.string(1);
+            let cut = set_list(&mut program.argv, argv.list());
+            program.argv_cut = cut || argv.flags & TRUNCATED != 0;
             program.cwd.clear();
             append_path(&mut program.cwd, ev.string(2));
         });

@@ -31,14 +31,17 @@ pub fn append_path(out: &mut Vec<u8>, path: TailString<'_>) {
     }
 }
 
-/// Sets a list of strings, within [`MAX_ARGS`] and [`MAX_ARGV_BYTES`].
-pub(super) fn set_list<'a>(list: &mut Vec<Vec<u8>>, items: impl Iterator<Item = &'a [u8]>) {
+/// Sets a list of strings, within [`MAX_ARGS`] and [`MAX_ARGV_BYTES`]. True if some did not fit.
+pub(super) fn set_list<'a>(list: &mut Vec<Vec<u8>>, items: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut used = 0;
     let mut left = MAX_ARGV_BYTES;
-    for item in items.take(MAX_ARGS) {
-        if left == 0 {
+    let mut cut = false;
+    for item in items {
+        if left == 0 || used == MAX_ARGS {
+            cut = true;
             break;
         }
+        cut = item.len() > left;
         let item = &item[..item.len().min(left)];
         left -= item.len();
         match list.get_mut(used) {
@@ -51,6 +54,7 @@ pub(super) fn set_list<'a>(list: &mut Vec<Vec<u8>>, items: impl Iterator<Item = 
         used += 1;
     }
     list.truncate(used);
+    cut
 }
 
 /// Bytes that the strings of a program hold, with the overhead of each argument.

@@ -49,7 +49,7 @@ pub(crate) fn page() -> String {
          could change) and `<name>_unreachable` (the path does not lead to the root) are `true` where they apply.\n",
         flags.join(", ")
     );
-    for kind in EventKind::ALL {
+    for kind in EventKind::ALL.iter().filter(|kind| !kind.is_part()) {
         // Writing to a string cannot fail.
         let _ = write!(page, "\n## {}\n\n{}\n", kind.name(), kind.doc().trim());
         page.push_str(&head(&["Field", "JSON", "What it is"]));

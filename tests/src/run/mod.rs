@@ -1,5 +1,7 @@
 //! The run: rungs, runtimes, set-ups, scenarios, from the outside in.
 
+mod alone;
+mod arguments;
 mod group;
 mod mutate;
 mod older;
@@ -203,7 +205,8 @@ impl Stage {
             }
             Err(error) => tally.fail(&name, &format!("{error:#}")),
         }
-        pinned::run(self, rung, &mut claims, tally)
+        pinned::run(self, rung, &mut claims, tally)?;
+        arguments::run(self, rung, tally)
     }
 
     /// What the daemon said beside what scenarios asked for.

@@ -12,9 +12,8 @@ use crate::daemon::{Started, programs_go};
 use crate::judge;
 use crate::process;
 use crate::record::Record;
-use crate::runtime::{self, Container, Kind, Runtime};
+use crate::runtime::{Container, Runtime};
 use crate::scenario::Rung;
-use crate::stop;
 use crate::store::Store;
 use crate::tally::Tally;
 
@@ -42,26 +41,7 @@ impl Drop for PinFs {
 
 /// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, claims: &mut Claims, tally: &mut Tally) -> anyhow::Result<()> {
-    if !stage.flags.wants(NAME) || !stage.flags.runtimes().contains(&Kind::Runc) {
-        return Ok(());
-    }
-    let name = format!("{NAME}[{}]", rung.name());
-    let mut runtime = match runtime::open(Kind::Runc, &stage.env)? {
-        Ok(runtime) => runtime,
-        Err(why) => {
-            tally.skip(&name, &why);
-            return Ok(());
-        }
-    };
-    match stage.pinned(rung, runtime.as_mut(), claims) {
-        Ok(None) => tally.pass(&name),
-        Ok(Some(why)) => tally.skip(&name, &why),
-        Err(error) => {
-            stop::check()?;
-            tally.fail(&name, &format!("{error:#}"));
-        }
-    }
-    Ok(())
+    stage.alone(NAME, rung, tally, |runtime| stage.pinned(rung, runtime, claims))
 }
 
 impl Stage {

@@ -63,7 +63,7 @@ impl World {
             EventKind::Exec,
             head,
             &Exec::default(),
-            &[&list(&["runc"]), &argv, &list(&["w"])],
+            &[&list(&["runc"]), &argv, &list(&["w"]), b""],
         ));
     }
 }

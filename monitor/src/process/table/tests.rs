@@ -21,8 +21,12 @@ fn fork(table: &mut ProcessTable, parent: (u32, u64), child: (u32, u64)) {
 
 fn exec(table: &mut ProcessTable, who: (u32, u64), ppid: u32, exe: &[&str], argv: &[&str]) {
     let payload = Exec { ppid, gid: 5, cap_effective: 3, ..Exec::default() };
-    let bytes =
-        record(EventKind::Exec, header(who.0, who.1), &payload, &[&list(exe), &list(argv), &list(&["tmp"])]);
+    let bytes = record(
+        EventKind::Exec,
+        header(who.0, who.1),
+        &payload,
+        &[&list(exe), &list(argv), &list(&["tmp"]), b""],
+    );
     table.apply(&event(&bytes));
 }
 
@@ -155,7 +159,7 @@ fn credentials_follow_only_what_the_kernel_did() {
 fn the_runtime_flag_ends_with_entry() {
     let mut table = ProcessTable::default();
     let head = Header { flags: flags::RUNTIME, ..header(50, 1) };
-    let bytes = record(EventKind::Exec, head, &Exec::default(), &[b"", b"", b""]);
+    let bytes = record(EventKind::Exec, head, &Exec::default(), &[b"", b"", b"", b""]);
     table.apply(&event(&bytes));
     assert!(table.get(50).expect("known").runtime);
     exec(&mut table, (50, 1), 1, &["sh"], &["sh"]);
@@ -232,6 +236,9 @@ fn strings_are_bounded() {
     exec(&mut table, (60, 1), 1, &["a"], &[&long, "lost"]);
     let p = table.get(60).expect("known");
     assert_eq!(p.program.argv.iter().map(Vec::len).sum::<usize>(), crate::process::MAX_ARGV_BYTES);
+    assert!(p.program.argv_cut);
+    exec(&mut table, (61, 1), 1, &["a"], &[&long[..crate::process::MAX_ARGV_BYTES]]);
+    assert!(!table.get(61).expect("known").program.argv_cut);
     for n in 0..20_000u32 {
         exec(&mut table, (100 + n, 2), 60, &["a"], &[&long]);
     }

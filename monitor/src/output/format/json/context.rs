@@ -186,7 +186,7 @@ fn program<'k>(kept: &'k mut Kept, program: &Program) -> (&'k [u8], usize) {
             return end;
         }
         w.bytes("exe", &program.exe);
-        w.list("argv", program.argv.iter().map(Vec::as_slice), false);
+        w.list("argv", program.argv.iter().map(Vec::as_slice), program.argv_cut);
         let end = w.out().len();
         w.bytes("cwd", &program.cwd);
         end

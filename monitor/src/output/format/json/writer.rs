@@ -274,7 +274,7 @@ fn bounded<'b, 'c, I: Iterator<Item = &'b [u8]> + 'c>(
             *was_cut = true;
             return None;
         }
-        let (item, cut) = escape::cut(item, MAX_STRING.min(room));
+        let (item, cut) = escape::cut(item, room);
         *was_cut |= cut;
         room = room.saturating_sub(item.len() + 1);
         Some(item)

@@ -1,0 +1,39 @@
+//! Checks that need a daemon of their own, and therefore no scenario's.
+
+use super::Stage;
+use crate::runtime::{self, Kind, Runtime};
+use crate::scenario::Rung;
+use crate::stop;
+use crate::tally::Tally;
+
+impl Stage {
+    /// Runs a check with runc, if it is wanted. It gives the reason if this machine cannot have that rung.
+    pub(super) fn alone(
+        &self,
+        name: &str,
+        rung: Rung,
+        tally: &mut Tally,
+        check: impl FnOnce(&mut dyn Runtime) -> anyhow::Result<Option<String>>,
+    ) -> anyhow::Result<()> {
+        if !self.flags.wants(name) || !self.flags.runtimes().contains(&Kind::Runc) {
+            return Ok(());
+        }
+        let name = format!("{name}[{}]", rung.name());
+        let mut runtime = match runtime::open(Kind::Runc, &self.env)? {
+            Ok(runtime) => runtime,
+            Err(why) => {
+                tally.skip(&name, &why);
+                return Ok(());
+            }
+        };
+        match check(runtime.as_mut()) {
+            Ok(None) => tally.pass(&name),
+            Ok(Some(why)) => tally.skip(&name, &why),
+            Err(error) => {
+                stop::check()?;
+                tally.fail(&name, &format!("{error:#}"));
+            }
+        }
+        Ok(())
+    }
+}
