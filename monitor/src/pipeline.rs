@@ -14,6 +14,7 @@ use crate::process::{MAX_ANCESTORS, Process, ProcessKey, ProcessTable};
 mod accounts;
 mod bad;
 mod canary;
+mod executables;
 mod scanned;
 
 pub use canary::CanaryWatch;
@@ -31,6 +32,7 @@ pub struct Pipeline {
     run: (ContainerKey, u64),
     bad: bad::Bad,
     arguments: Arguments,
+    executables: executables::Executables,
     canary: CanaryWatch,
     findings: u64,
     found: Vec<Emitted>,
@@ -58,6 +60,7 @@ impl Pipeline {
             run: (ContainerKey::HOST, 0),
             bad: bad::Bad::default(),
             arguments: Arguments::default(),
+            executables: executables::Executables::default(),
             canary: CanaryWatch::default(),
             findings: 0,
             found: Vec::new(),
@@ -103,6 +106,9 @@ impl Pipeline {
         let change = self.containers.apply(ev, &self.processes);
         if let Some(Change::Created(key) | Change::Entered(key)) = change {
             self.ask(key);
+        }
+        if ev.kind == EventKind::Exec {
+            self.executable(ev);
         }
         let key = ContainerKey(ev.header.container);
         // By start time, too: if its fork was lost, the table may have an older process of this id.
@@ -208,6 +214,11 @@ impl Pipeline {
         if count > 0 {
             let (reason, event) = (loss_reason::UNJOINED, Some(EventKind::ExecArgs));
             self.emitter.emit(time, Body::Loss(Loss { reason, count, event, ..Loss::default() }));
+        }
+        let count = self.executables.take_unhashed();
+        if count > 0 {
+            let reason = loss_reason::UNHASHED;
+            self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
         }
     }
 

@@ -69,6 +69,11 @@ impl Record {
         self.0.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// True if the record itself has a text of this name.
+    pub fn has_text(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Value::is_string)
+    }
+
     /// A number of the record itself, 0 if it has none of this name.
     pub fn number(&self, name: &str) -> u64 {
         self.0.get(name).and_then(Value::as_u64).unwrap_or(0)

@@ -13,7 +13,7 @@ use crate::bpf::{Daemon, Rings, Unwanted};
 use crate::container::{ResolveRequest, Scanned, Update};
 use crate::ingest::{Look, Order, Received};
 use crate::pipeline::Pipeline;
-use crate::process::Process;
+use crate::process::{Executable, Process};
 
 /// How long a record waits for older ones from other rings: longer than a program takes from reading the
 /// clock to submitting.
@@ -91,6 +91,7 @@ pub(super) fn run(
     mut pipeline: Pipeline,
     inbox: &Inbox,
     questions: &SyncSender<ResolveRequest>,
+    hashes: Option<&SyncSender<Executable>>,
 ) {
     let Source { mut rings, mut unwanted, mut pinned, received } = source;
     super::come_first();
@@ -124,6 +125,13 @@ pub(super) fn run(
         for question in pipeline.questions() {
             if let Err(TrySendError::Disconnected(_)) = questions.try_send(question) {
                 break;
+            }
+        }
+        for file in pipeline.executables() {
+            if let Some(Err(TrySendError::Full(file) | TrySendError::Disconnected(file))) =
+                hashes.map(|hashes| hashes.try_send(file))
+            {
+                pipeline.not_hashed(&file);
             }
         }
         if let Some(reason) = stop {

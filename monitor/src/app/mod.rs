@@ -5,6 +5,7 @@ mod canary_files;
 mod delivery;
 mod doctor;
 mod edge;
+mod hash;
 mod hot;
 mod network;
 mod pins;
@@ -75,6 +76,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let registry = Registry::new(host.boot_to_epoch_ns);
     let mut pipeline = Pipeline::new(detector, registry, emitter);
     pipeline.want_environment(args.environment());
+    if args.hash.is_some() {
+        pipeline.want_hashes(host.boot_to_epoch_ns);
+    }
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     pipeline.status(boot_now(), Status::Starting { version: env!("CARGO_PKG_VERSION"), kernel: &kernel });
 
@@ -132,7 +136,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let (mailbox, inbox) = Mailbox::new().map_err(no_resources)?;
     let (ask, questions) = sync_channel(QUESTIONS);
     let source = Source { rings, unwanted, pinned: pins.is_some().then_some(daemon), received };
-    let hot = spawn("hot", move || hot::run(source, pipeline, &inbox, &ask))?;
+    let hashes = args.hash.map(|limit| hash::start(limit << 20, mailbox.clone())).transpose()?;
+    let hot = spawn("hot", move || hot::run(source, pipeline, &inbox, &ask, hashes.as_ref()))?;
     let running = match found {
         Some(running) => running,
         None => {

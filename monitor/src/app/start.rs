@@ -143,22 +143,23 @@ pub(super) fn file_id(path: &Path) -> io::Result<FileId> {
         rustix::fs::Mode::empty(),
     )?;
     let stat = rustix::fs::fstat(&file)?;
-    let dev = superblock_device(&file)
+    let dev = superblock_device(&file, "/proc/self/mountinfo")
         .unwrap_or_else(|| kernel_dev(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)));
     Ok(FileId { ino: stat.st_ino, dev, reserved: 0 })
 }
 
-fn superblock_device(file: &impl std::os::fd::AsRawFd) -> Option<u32> {
+/// The device of a file's superblock, by its mount, which `mountinfo` has to list.
+pub(super) fn superblock_device(file: &impl std::os::fd::AsRawFd, mountinfo: &str) -> Option<u32> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
     let mount = info.lines().find_map(|l| l.strip_prefix("mnt_id:"))?.trim().to_owned();
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mounts = fs::read_to_string(mountinfo).ok()?;
     let line = mounts.lines().find(|l| l.split(' ').next() == Some(mount.as_str()))?;
     let (major, minor) = line.split(' ').nth(2)?.split_once(':')?;
     Some(kernel_dev(major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// `MKDEV`, kernel `include/linux/kdev_t.h`.
-fn kernel_dev(major: u32, minor: u32) -> u32 {
+pub(super) fn kernel_dev(major: u32, minor: u32) -> u32 {
     major << 20 | minor
 }
 

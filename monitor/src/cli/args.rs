@@ -123,6 +123,9 @@ pub struct RunArgs {
     /// Report the environment of programs: all of it, or these variables. It often holds passwords and keys
     #[arg(long = "env", value_name = "NAMES", num_args = 0..=1, require_equals = true, value_delimiter = ',', default_missing_value = "")]
     pub environment: Option<Vec<String>>,
+    /// Report the SHA-256 of every executable of a container, once: it is read for that, unless it is larger than this
+    #[arg(long, value_name = "MIB", num_args = 0..=1, require_equals = true, default_missing_value = "256", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub hash: Option<u64>,
     /// Records that a container may send of each kind: a second, and at once; 0 for no limit
     #[arg(long, value_name = "RATE[,BURST]", default_value = "20000,40000", value_parser = budget)]
     pub budget: Budget,

@@ -13,6 +13,8 @@ pub enum Class {
     Finding,
     /// `container`.
     Container,
+    /// `executable`.
+    Executable,
     /// `loss`.
     Loss,
     /// `status`.
@@ -21,7 +23,8 @@ pub enum Class {
 
 impl Class {
     /// Every type.
-    pub const ALL: &'static [Self] = &[Self::Event, Self::Finding, Self::Container, Self::Loss, Self::Status];
+    pub const ALL: &'static [Self] =
+        &[Self::Event, Self::Finding, Self::Container, Self::Executable, Self::Loss, Self::Status];
 
     /// The name in output and filters.
     pub const fn name(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Class {
             Self::Event => "event",
             Self::Finding => "finding",
             Self::Container => "container",
+            Self::Executable => "executable",
             Self::Loss => "loss",
             Self::Status => "status",
         }

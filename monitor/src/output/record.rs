@@ -9,7 +9,7 @@ use super::kinds::Class;
 use super::queue::Shed;
 use crate::container::Container;
 use crate::detect::Finding;
-use crate::process::Process;
+use crate::process::{Hashed, Process};
 
 /// One line of output.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,13 @@ pub enum Body<'a> {
         container: &'a Container,
         /// What changed.
         change: Change,
+    },
+    /// The contents of an executable became known, or why they cannot.
+    Executable {
+        /// The container that executed it; `None` if it is gone.
+        container: Option<&'a Container>,
+        /// What was found out.
+        hashed: &'a Hashed,
     },
     /// Records were lost.
     Loss(Loss<'a>),
@@ -173,6 +180,8 @@ pub mod loss_reason {
     pub const BAD_STRINGS: &str = "bad_strings";
     /// Pieces of an exec's strings were dropped, because the record that they belong to did not come.
     pub const UNJOINED: &str = "unjoined";
+    /// Executables were not hashed, because too many waited.
+    pub const UNHASHED: &str = "unhashed";
     /// A sink could not keep up.
     pub const SINK_FULL: &str = "sink_full";
     /// This reader of the socket did not keep up.
@@ -190,6 +199,7 @@ pub mod loss_reason {
         UNKNOWN_KIND,
         BAD_STRINGS,
         UNJOINED,
+        UNHASHED,
         SINK_FULL,
         SLOW_READER,
     ];
@@ -286,6 +296,7 @@ impl Body<'_> {
             Self::Event { .. } => Class::Event,
             Self::Finding { .. } => Class::Finding,
             Self::Container { .. } => Class::Container,
+            Self::Executable { .. } => Class::Executable,
             Self::Loss(_) => Class::Loss,
             Self::Status(_) => Class::Status,
         }

@@ -3,8 +3,8 @@
 //! Used of JSON Schema: `type`, `const`, `enum`, `pattern`, `properties`, `required`, `additionalProperties`,
 //! `items`, `oneOf`, `$ref` into `$defs`.
 
-use monitor_common::event::EventKind;
 use monitor_common::event::field::{Field, FieldType, TailField, TailType, Width};
+use monitor_common::event::{EventKind, layer};
 use serde_json::{Map, Value, json};
 
 use super::accounts::Counts;
@@ -12,6 +12,7 @@ use super::kinds::Class;
 use super::record::{Change, Status, loss_reason};
 use crate::container::Engine;
 use crate::detect::{Outcome, Severity};
+use crate::process::Outcome as Hashing;
 
 /// Keys of a loss that are there where they are known.
 const LOSS_OPTIONAL: &[&str] = &[
@@ -41,6 +42,7 @@ pub fn schema(class: Class) -> Value {
         Class::Event => (event_properties(), &[]),
         Class::Finding => (finding_properties(), &[]),
         Class::Container => (container_properties(), &["cgroup_path_truncated", "bundle_truncated"]),
+        Class::Executable => (executable_properties(), &["exe_raw", "exe_truncated"]),
         Class::Loss => (loss_properties(), LOSS_OPTIONAL),
         Class::Status => (Vec::new(), &[]),
     };
@@ -216,6 +218,24 @@ fn container_properties() -> Vec<(&'static str, Value)> {
         ("bundle", nullable("string")),
         ("bundle_truncated", json!({"const": true})),
         ("entered", json!({"oneOf": [reference("time"), {"type": "null"}]})),
+    ]
+}
+
+fn executable_properties() -> Vec<(&'static str, Value)> {
+    vec![
+        ("container", reference("container")),
+        ("exe", text()),
+        ("exe_raw", text()),
+        ("exe_truncated", json!({"const": true})),
+        ("dev", text()),
+        ("ino", unsigned()),
+        ("ctime", json!({"type": "integer"})),
+        ("kind", names(["file", "deleted", "memfd"])),
+        ("layer", names(layer::NAMES.iter().map(|(_, name)| *name))),
+        ("size", json!({"type": ["integer", "null"], "minimum": 0})),
+        ("result", names(Hashing::NAMES.iter().copied())),
+        ("sha256", nullable("string")),
+        ("files_read", unsigned()),
     ]
 }
 

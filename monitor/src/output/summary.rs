@@ -32,6 +32,21 @@ pub fn container(out: &mut String, name: Option<&str>, id: Option<&str>) {
     }
 }
 
+/// `/bin/sh sha256 e3b0…`, or why there is no hash.
+pub fn executable(out: &mut String, exe: &[u8], result: &str, sha256: Option<&str>) {
+    escape::terminal_bytes(out, exe);
+    match sha256 {
+        Some(hash) => {
+            out.push_str(" sha256 ");
+            escape::terminal(out, hash);
+        }
+        None => {
+            out.push_str(" not hashed: ");
+            escape::terminal(out, result);
+        }
+    }
+}
+
 /// The last component of an executable's path.
 pub fn program(out: &mut String, exe: &[u8]) {
     let name = exe.rsplit(|b| *b == b'/').next().unwrap_or(exe);
@@ -52,6 +67,8 @@ pub fn loss(
         ("map_full", _) => "entries",
         ("skipped_run", 1) => "run",
         ("skipped_run", _) => "runs",
+        ("unhashed", 1) => "file",
+        ("unhashed", _) => "files",
         (_, 1) => "record",
         _ => "records",
     };

@@ -37,6 +37,13 @@ impl Renderer {
                 evidence(&mut below, &record["evidence"]);
             }
             "container" => container_record(line, record),
+            "executable" => {
+                line.tone = Tone::Notice;
+                line.tag.push_str("file");
+                place(&mut line.place, record);
+                let (exe, result) = (text(&record["exe"]).as_bytes(), text(&record["result"]));
+                summary::executable(&mut line.text, exe, result, record["sha256"].as_str());
+            }
             "loss" => loss(line, record),
             "status" => status(line, record),
             other => {

@@ -3,6 +3,7 @@
 mod alone;
 mod arguments;
 mod group;
+mod hashes;
 mod mutate;
 mod older;
 mod pinned;
@@ -206,7 +207,8 @@ impl Stage {
             Err(error) => tally.fail(&name, &format!("{error:#}")),
         }
         pinned::run(self, rung, &mut claims, tally)?;
-        arguments::run(self, rung, tally)
+        arguments::run(self, rung, tally)?;
+        hashes::run(self, rung, tally)
     }
 
     /// What the daemon said beside what scenarios asked for.

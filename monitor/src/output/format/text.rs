@@ -11,6 +11,7 @@ use crate::output::line::{Composer, Line, Style, Tone};
 use crate::output::record::{Body, Change, Loss, Place, Record, Status, Subject};
 use crate::output::time::Clock;
 use crate::output::{escape, summary};
+use crate::process::Outcome;
 
 /// The text format. Holds scratch space, so that a record costs no allocation.
 #[derive(Debug)]
@@ -66,6 +67,13 @@ fn fill(line: &mut Line, body: &Body<'_>) {
             place(&mut line.place, Some(container));
             container_text(&mut line.text, container, change);
         }
+        Body::Executable { container, hashed } => {
+            line.tone = Tone::Notice;
+            line.tag.push_str("file");
+            place(&mut line.place, container);
+            let hash = sha256(&hashed.outcome);
+            summary::executable(&mut line.text, &hashed.file.path, hashed.outcome.name(), hash.as_deref());
+        }
         Body::Loss(ref loss) => {
             line.tone = Tone::Loss;
             line.tag.push_str("LOSS");
@@ -85,6 +93,13 @@ fn who(line: &mut Line, subject: &Subject<'_>, pid: u32) {
         summary::program(&mut line.process, &process.program.exe);
     }
     let _ = write!(line.process, "[{pid}]");
+}
+
+fn sha256(outcome: &Outcome) -> Option<String> {
+    let Outcome::Hashed(hash) = outcome else { return None };
+    let mut digits = Vec::new();
+    escape::hex(&mut digits, hash);
+    String::from_utf8(digits).ok()
 }
 
 fn place(out: &mut String, container: Option<&Container>) {

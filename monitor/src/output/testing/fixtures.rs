@@ -13,7 +13,7 @@ use crate::output::record::{
     Body, Change, Common, Loss, Place, Record, SensorCoverage, Subject, loss_reason,
 };
 use crate::output::{Accounts, Class, Clock, ContainerCounts, Counts, record};
-use crate::process::{Process, ProcessKey, Program};
+use crate::process::{Executable, Hashed, Outcome as Hashing, Process, ProcessKey, Program};
 
 /// 2026-11-23T20:30:00Z minus 1000 s.
 pub(crate) const CLOCK: Clock = Clock { boot_to_epoch_ns: 1_795_464_800_000_000_000 };
@@ -222,6 +222,11 @@ impl Fixture {
         }
         for change in Change::ALL {
             give(Body::Container { container: &self.container, change: *change });
+        }
+        let file = Executable { path: self.process.program.exe.clone(), dev: 0x2b, ..Executable::default() };
+        for (outcome, size) in [(Hashing::Hashed([0xa5; 32]), Some(9)), (Hashing::Gone, None)] {
+            let hashed = Hashed { file: file.clone(), size, outcome, files_read: 3, is_news: true };
+            give(Body::Executable { container: Some(&self.container), hashed: &hashed });
         }
         let full = Loss { reason: loss_reason::RING_FULL, count: 12, ..Loss::default() };
         give(Body::Loss(full));

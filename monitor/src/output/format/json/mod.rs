@@ -18,7 +18,9 @@ use crate::output::accounts::{Accounts, Counts};
 use crate::output::kinds::Class;
 use crate::output::record::{Body, Loss, Place, Record, Status};
 use crate::output::time::Clock;
-use monitor_common::event::EventKind;
+use crate::output::{escape, fields};
+use crate::process::{Hashed, Outcome};
+use monitor_common::event::{EventKind, layer};
 use writer::Writer;
 
 /// The JSON format. Holds scratch space, so that a record costs no allocation.
@@ -72,6 +74,10 @@ impl Format for JsonFormat {
                 w.text("change", change.name());
                 context::container(&mut w, Some(container));
                 context::particulars(&mut w, container, self.clock);
+            }
+            Body::Executable { container, hashed } => {
+                context::container(&mut w, container);
+                executable(&mut w, hashed);
             }
             Body::Loss(ref body) => loss(&mut w, body, self.clock),
             Body::Status(ref body) => status(&mut w, body, self.clock),
@@ -136,6 +142,33 @@ fn value(w: &mut Writer<'_>, name: &str, value: &Value) {
         Value::Text(text) => w.text(name, text),
         Value::Word(word) => w.text(name, word),
     }
+}
+
+fn executable(w: &mut Writer<'_>, hashed: &Hashed) {
+    let file = &hashed.file;
+    w.bytes("exe", &file.path);
+    w.key("dev");
+    let (major, minor) = fields::device(file.dev.into());
+    w.quoted(|out| {
+        let _ = std::io::Write::write_fmt(out, format_args!("{major}:{minor}"));
+    });
+    w.field("ino", file.ino);
+    w.field("ctime", file.ctime);
+    w.text("kind", file.kind());
+    w.text("layer", fields::choice(layer::NAMES, file.layer.into()).unwrap_or("unknown"));
+    match hashed.size {
+        Some(size) => w.field("size", size),
+        None => w.null("size"),
+    }
+    w.text("result", hashed.outcome.name());
+    match &hashed.outcome {
+        Outcome::Hashed(hash) => {
+            w.key("sha256");
+            w.quoted(|out| escape::hex(out, hash));
+        }
+        _ => w.null("sha256"),
+    }
+    w.field("files_read", hashed.files_read);
 }
 
 fn loss(w: &mut Writer<'_>, loss: &Loss<'_>, clock: Clock) {
