@@ -31,6 +31,9 @@ pub(crate) fn all() -> Vec<Seed> {
     for (n, parts) in LAYOUTS.iter().enumerate() {
         seeds.push(("layout", format!("host-{n}"), parts.join("\0").into_bytes()));
     }
+    for (n, message) in DNS.iter().enumerate() {
+        seeds.push(("dns", format!("message-{n}"), message.to_vec()));
+    }
     seeds
 }
 
@@ -145,4 +148,14 @@ const LAYOUTS: &[[&str; 3]] = &[
         "4:pids:/docker/a\n0::/\n",
     ],
     ["31 1 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n", "memory\t5\t1\t1\n", "5:memory:/\n"],
+];
+
+/// One byte, then a DNS message: a query; an answer with a CNAME, addresses and a text; pointers in a chain.
+const DNS: &[&[u8]] = &[
+    b"\0\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x1c\0\x01",
+    b"\x01\x12\x34\x81\x80\0\x01\0\x04\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01\
+      \xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x02\xc0\x10\xc0\x10\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01\
+      \xc0\x10\0\x1c\0\x01\0\0\0\x3c\0\x10\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\
+      \xc0\x10\0\x10\0\x01\0\0\0\x3c\0\x04\x03a\\\xff",
+    b"\0\0\0\x80\x03\0\x01\0\0\0\0\0\0\0\xc0\x0c\xc0\x0d\xc0\x0f\xc0\x11\0\x01\0\x01",
 ];

@@ -12,13 +12,14 @@ use monitor::bpf::offsets;
 use monitor::container::bundle::parse_bundle;
 use monitor::container::{Layout, Registry, container_in_path, runtime};
 use monitor::detect::{DetectConfig, Detector, HostFacts};
+use monitor::dns::{MAX_ANSWERS, Message};
 use monitor::output::format::{Format, JsonFormat, TextFormat};
 use monitor::output::line::Style;
 use monitor::output::{
     Body, Clock, Common, Emitter, Kinds, Lane, LaneFormat, Limits, Record, Sequence, Subject, queue,
 };
 use monitor::pipeline::Pipeline;
-use monitor_common::event::EventRef;
+use monitor_common::event::{Dns, EventKind, EventRef, HEADER_LEN, Header, Record as _, TRUNCATED};
 
 /// Takes any bytes; gives a number that stands for what came out.
 pub(crate) type Target = fn(&[u8]) -> u64;
@@ -32,6 +33,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("argv", argv),
     ("cgroup_path", cgroup_path),
     ("layout", layout),
+    ("dns", dns),
 ];
 
 fn number(of: impl Hash) -> u64 {
@@ -160,4 +162,26 @@ fn layout(bytes: &[u8]) -> u64 {
         Ok(layout) => number((layout.name(), layout.hierarchy(), layout.path_in(own).is_some())),
         Err(error) => number(format!("{error:?}").len()),
     }
+}
+
+/// A DNS message, alone and in its record; the first byte says whether it was cut off.
+fn dns(bytes: &[u8]) -> u64 {
+    let [first, bytes @ ..] = bytes else { return 0 };
+    let bytes = &bytes[..bytes.len().min(1024)];
+    let part = first & 1 == 1;
+    let message = Message::new(bytes, part);
+    let answers = message.answers().count();
+    assert!(answers <= MAX_ANSWERS);
+    assert!(message.is_malformed() || message.question().is_some() || message.code().is_some());
+    let mut out = vec![0; HEADER_LEN + Dns::SIZE];
+    Dns { op: Dns::ANSWER, protocol: 17, port: 53, ..Dns::default() }.write(&mut out[HEADER_LEN..]);
+    out.extend_from_slice(&(bytes.len() as u16).to_ne_bytes());
+    out.extend_from_slice(&(if part { TRUNCATED } else { 0 }).to_ne_bytes());
+    out.extend_from_slice(bytes);
+    let header = Header { kind: EventKind::Dns as u16, len: out.len() as u16, ..Header::default() };
+    let mut head = [0; HEADER_LEN];
+    header.write(&mut head);
+    out[..HEADER_LEN].copy_from_slice(&head);
+    let name = message.question().map(|question| question.name.as_bytes().len());
+    number((record(&out), answers, name, message.is_malformed(), message.has_more()))
 }

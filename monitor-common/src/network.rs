@@ -36,6 +36,20 @@ pub const METADATA: &[Address] = &[
 /// An address of the loopback that only the daemon's canary sends to.
 pub const CANARY: Address = mapped([127, 98, 104, 1]);
 
+/// Names that lead to metadata services: Google's, Amazon's, Tencent's.
+pub const METADATA_NAMES: &[&str] =
+    &["metadata.google.internal", "metadata.goog", "instance-data.ec2.internal", "metadata.tencentyun.com"];
+
+/// Where DNS servers listen (RFC 1035, 4.2).
+pub const DNS_PORT: u16 = 53;
+
+/// Docker's resolver in every container of a network with names. The packet filter moves what is sent to its port 53 to
+/// a port that differs from container to container, before any program at a cgroup sees the packet.
+pub const DOCKER_RESOLVER: [u8; 4] = [127, 0, 0, 11];
+
+/// Most bytes of a DNS message that are kept: what a datagram holds without extensions (RFC 1035, 4.2.1).
+pub const DNS_MESSAGE_MAX: usize = 512;
+
 /// What controls a node or a cluster listens here.
 pub const CONTROL_PORTS: &[(u16, &str)] = &[
     (2375, "docker"),

@@ -8,15 +8,15 @@ mod filled;
 use core::mem::{MaybeUninit, offset_of};
 
 use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
-    bpf_probe_read_user_str, bpf_ringbuf_query,
+    bpf_get_smp_processor_id, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
+    bpf_ringbuf_query,
 };
 use aya_ebpf::maps::ring_buf::RingBufEntry;
 use monitor_common::event::{EventKind, HEADER_LEN, Header, STRING_PREFIX, TRUNCATED, UNREACHABLE, flags};
 use monitor_common::offsets::FieldId as F;
 
 use crate::account;
-use crate::filter::Subject;
+use crate::filter::{Owner, Subject};
 use crate::kernel::Ptr;
 use crate::maps::{BULK, CRITICAL, opaque};
 
@@ -290,23 +290,6 @@ impl<T: 'static, const N: usize> Out<T, N> {
         self.close(place, text, flags);
     }
 
-    /// Adds bytes from kernel memory of which there are `len`, at most `MAX`.
-    #[inline(always)]
-    pub(crate) fn kernel_bytes<const MAX: usize>(&mut self, from: u64, len: u64) {
-        let Some(place) = self.open(MAX) else { return };
-        let mut size = opaque(len as usize);
-        if size > MAX {
-            size = MAX;
-        }
-        // SAFETY: `open` left MAX bytes behind the prefix; the helper checks the source.
-        let got =
-            unsafe { bpf_probe_read_kernel(place.add(STRING_PREFIX).cast(), size as u32, from as *const _) };
-        if got != 0 {
-            size = 0;
-        }
-        self.close(place, size, 0);
-    }
-
     /// Adds a path, walking from the dentry up through its mounts: components last first, each with its NUL.
     ///
     /// `from` and `root` are mount and dentry. The walk ends at `root` (the task's root, null if it does not
@@ -367,15 +350,19 @@ impl<T: 'static, const N: usize> Out<T, N> {
 
     /// Writes the header, with the task that `reserve` was called for, and hands the record over.
     #[inline(always)]
-    pub(crate) fn submit(mut self, subject: &Subject, extra: u16) {
-        let (uid, euid) = subject.task.uids();
+    pub(crate) fn submit(self, subject: &Subject, extra: u16) {
+        self.submit_as(subject, Owner::of(subject.task), extra);
+    }
+
+    /// The same for a task that is not here to be asked.
+    #[inline(always)]
+    pub(crate) fn submit_as(mut self, subject: &Subject, owner: Owner, extra: u16) {
         let at = self.get(offset_of!(Work, at)) as usize;
         let mut bits = extra | subject.flags();
         if self.ring != Ring::Bulk {
             bits |= flags::CRITICAL;
         }
         let len = (HEADER_LEN + size_of::<T>() + at) as u16;
-        let started = subject.task.started();
         let slot = self.entry.as_mut_ptr();
         // SAFETY: the slot is reserved memory of this type, and the helper has no preconditions. Field by field:
         // a header on the stack would be 64 of its 512 bytes.
@@ -388,9 +375,9 @@ impl<T: 'static, const N: usize> Out<T, N> {
             (*slot).header.cgroup = subject.cgroup;
             (*slot).header.pid = subject.pid;
             (*slot).header.tid = subject.tid;
-            (*slot).header.started = started;
-            (*slot).header.uid = uid;
-            (*slot).header.euid = euid;
+            (*slot).header.started = owner.started;
+            (*slot).header.uid = owner.uid;
+            (*slot).header.euid = owner.euid;
         }
         account::submitted(self.kind);
         let wake = self.get(offset_of!(Work, wake));

@@ -31,6 +31,24 @@ pub(crate) struct Subject {
     pub(crate) stale: bool,
 }
 
+/// What a header says of a process beside its numbers.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    /// Start of the process, nanoseconds since boot.
+    pub(crate) started: u64,
+    pub(crate) uid: u32,
+    pub(crate) euid: u32,
+}
+
+impl Owner {
+    /// Of this task.
+    #[inline(always)]
+    pub(crate) fn of(task: Task) -> Self {
+        let (uid, euid) = task.uids();
+        Self { started: task.started(), uid, euid }
+    }
+}
+
 impl Subject {
     /// The flags of a record about it.
     #[inline(always)]

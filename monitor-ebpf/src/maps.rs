@@ -1,6 +1,6 @@
 //! Every map, with the reason for its size.
 
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, ProgramArray, RingBuf};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use monitor_common::account::{Budget, BudgetKey, CpuAccount, LossEntry, LossKey};
 use monitor_common::call::{Call, table};
@@ -46,6 +46,25 @@ pub(crate) static NAMES: HashMap<FileName, u32, 512> = HashMap::new();
 /// Addresses that are watched, and whose they are, see [`monitor_common::network::address`]: a node has some tens.
 #[btf_map]
 pub(crate) static ADDRESSES: HashMap<Address, u32, 1_024> = HashMap::new();
+
+/// Who sent the last DNS query through a socket, by the socket's cookie. One that is forgotten costs an answer its
+/// process, not its container.
+#[btf_map]
+pub(crate) static ASKERS: LruHashMap<u64, Asker, 4_096> = LruHashMap::new();
+
+/// Value of [`ASKERS`], which only the kernel side reads.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Asker {
+    pub(crate) container: u64,
+    pub(crate) cgroup: u64,
+    /// Start of the process, nanoseconds since boot.
+    pub(crate) started: u64,
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) uid: u32,
+    pub(crate) euid: u32,
+}
 
 /// Which system call is which watched one, see [`table`]; filled by the loader.
 #[btf_map]

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod container;
 pub mod detect;
 pub mod diag;
+pub mod dns;
 pub mod ingest;
 pub mod output;
 pub mod pipeline;

@@ -28,8 +28,12 @@ pub fn judge(
         Ok(_) => bail!("what `unseen` names is seen now: take it away"),
         Err(_) => None,
     };
-    let unwanted: Vec<&Record> =
-        records.iter().filter(|r| r.class() == "finding" && scenario.forbid.covers(r.rule())).collect();
+    let is_unwanted = |r: &&Record| match r.class() {
+        "finding" => scenario.forbid.covers(r.rule()),
+        "event" => scenario.absent.iter().any(|kind| kind == r.event()),
+        _ => false,
+    };
+    let unwanted: Vec<&Record> = records.iter().filter(is_unwanted).collect();
     if !unwanted.is_empty() {
         bail!("forbidden:{}", lines(unwanted.into_iter()));
     }
@@ -239,6 +243,8 @@ mod tests {
             &records,
             Some("missing event mount"),
         );
+        check("absent = [\"mount\"]", &records, Some("forbidden"));
+        check("absent = [\"dns\"]", &records, None);
         check("expect = [{ event = \"umount\" }]", &records, Some("missing event umount"));
     }
 

@@ -212,6 +212,9 @@ pub struct Scenario {
     /// What must not be.
     #[serde(default)]
     pub forbid: Forbid,
+    /// Kinds of events that must not be there.
+    #[serde(default)]
+    pub absent: Vec<String>,
     /// Runtimes; empty for all.
     #[serde(default)]
     pub runtimes: Vec<Kind>,

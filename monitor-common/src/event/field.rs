@@ -66,6 +66,8 @@ pub enum TailType {
     Path,
     /// Several strings, each ended by a NUL (argv).
     List,
+    /// A DNS message as it was sent (RFC 1035).
+    Dns,
 }
 
 /// One string of a record's tail.

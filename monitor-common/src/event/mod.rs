@@ -8,6 +8,7 @@ mod cgroup;
 mod change;
 mod control;
 mod cred;
+mod dns;
 mod exec;
 pub mod exec_args;
 mod exit;
@@ -43,6 +44,7 @@ pub use cgroup::{Cgroup, op as cgroup_op};
 pub use change::{FileChange, op as change_op};
 pub use control::Control;
 pub use cred::Cred;
+pub use dns::Dns;
 pub use exec::{Exec, transition};
 pub use exec_args::ExecArgs;
 pub use exit::Exit;
@@ -230,6 +232,8 @@ events! {
     Fanotify(Fanotify) = 54, "fanotify";
     /// A kernel setting was written.
     Sysctl(Sysctl) = 55, "sysctl";
+    /// A DNS message was sent to a server, or came from one.
+    Dns(Dns) = 140, "dns";
 }
 
 impl EventKind {

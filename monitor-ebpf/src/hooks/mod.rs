@@ -7,6 +7,7 @@ mod change;
 mod change_call;
 mod control;
 mod datagram;
+mod dns;
 mod file;
 mod flood;
 mod io_uring;

@@ -24,6 +24,7 @@ pub(super) fn is_possible(name: &str) -> bool {
         Some("io_uring" | "io_uring_op") => uring::is_allowed(),
         // Without a helper the kernel asks nobody.
         Some("module") => fs::read("/proc/sys/kernel/modprobe").is_ok_and(|path| path.trim_ascii() != b""),
+        Some("dns") => network::has_resolver(),
         _ => true,
     }
 }

@@ -7,7 +7,7 @@ use monitor_common::policy::{Config, daemon};
 use super::loader::SensorState;
 use super::maps::Maps;
 use super::probes::SENSORS;
-use crate::ingest::Told;
+use crate::ingest::{NONE_TOLD, Told};
 
 /// Where the bits for left-out programs begin.
 const LEFT_OUT: u32 = 8;
@@ -39,7 +39,7 @@ impl Daemon {
     }
 
     pub(super) fn read_told(&self) -> Result<Told, String> {
-        let mut told = Told::default();
+        let mut told = NONE_TOLD;
         for (index, (full, cut)) in (0..).zip(&mut told) {
             *full = self.get(daemon::TOLD_FULL + index)?;
             *cut = self.get(daemon::TOLD_CUT + index)?;

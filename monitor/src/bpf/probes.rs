@@ -317,6 +317,7 @@ pub static SENSORS: &[Sensor] = &[
     network::SOCKET,
     network::SOCKET_CREATE,
     network::DATAGRAM,
+    network::DNS,
     network::FILE_RECEIVE,
     files::FILE,
     files::FILE_HANDLE,

@@ -181,6 +181,7 @@ impl Detector {
             Payload::FileChange(c) => change::check(&cx, c, &mut sink),
             Payload::Ioctl(i) => control::check_ioctl(&cx, i, &mut sink),
             Payload::Fanotify(f) => control::check_fanotify(&cx, f, &mut sink),
+            Payload::Dns(d) => network::check_name(&cx, d, &mut sink),
             Payload::Sysctl(_) => control::check_setting(&cx, &mut sink),
             Payload::Cgroup(_) => {}
         }

@@ -2,7 +2,7 @@
 
 use core::net::Ipv6Addr;
 
-use monitor_common::event::{EventKind, FileReceive, Socket, SocketCreate};
+use monitor_common::event::{Dns, EventKind, FileReceive, Socket, SocketCreate, TRUNCATED};
 use monitor_common::network::{self, Address};
 
 use super::context::{Context, Sink, compared, observed, path, push_bytes, push_errno, push_owner};
@@ -10,6 +10,7 @@ use super::magic;
 use super::memory::{MNT, Memory};
 use super::rules::Rule;
 use super::types::{Evidence, Outcome, Severity, Value};
+use crate::dns::{Data, Message};
 
 const AF_UNIX: u32 = 1;
 const AF_INET: u32 = 2;
@@ -125,6 +126,35 @@ fn check_address(cx: &Context<'_>, s: &Socket, facts: &NetworkFacts, sink: &mut 
         let how = if cx.ev.kind == EventKind::Send { "datagram" } else { "connect" };
         list.push(observed("how", Value::Word(how)));
         push_errno(&mut list, s.ret);
+        list
+    });
+}
+
+/// A name was looked up: one of a metadata service, or one that leads to its address whatever it is called.
+pub(super) fn check_name(cx: &Context<'_>, d: &Dns, sink: &mut Sink<'_>) {
+    let string = cx.ev.string(0);
+    let message = Message::new(string.bytes, string.flags & TRUNCATED != 0);
+    let Some(question) = message.question() else { return };
+    let name = question.name.as_bytes();
+    let known = network::METADATA_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+    let address = message.answers().find_map(|answer| {
+        let address = match answer.data {
+            Data::V4(v4) => network::mapped(v4),
+            Data::V6(v6) => v6,
+            _ => return None,
+        };
+        network::METADATA.contains(&address).then_some(address)
+    });
+    let answered = address.filter(|_| d.op == Dns::ANSWER);
+    // What is asked is judged when it is asked.
+    if answered.is_none() && !(known && d.op == Dns::QUERY) {
+        return;
+    }
+    sink.report(Rule::E04, Severity::Notice, Outcome::Attempted, || {
+        let mut list = Vec::new();
+        push_bytes(&mut list, "name", name);
+        list.extend(answered.map(|address| observed("address", Value::Text(text(address)))));
+        list.push(observed("how", Value::Word("dns")));
         list
     });
 }

@@ -106,7 +106,7 @@ impl Default for Cpu {
 }
 
 /// Checks the accounts at each look.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Account {
     cpus: Vec<Cpu>,
     received: Vec<[u64; EventKind::COUNT]>,
@@ -116,6 +116,21 @@ pub struct Account {
     skipped: u64,
     unaccounted: u64,
     settled: bool,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            cpus: Vec::new(),
+            received: Vec::new(),
+            full: [0; Counter::COUNT as usize],
+            refused_told: [0; EventKind::COUNT],
+            refused_unnamed: [0; EventKind::COUNT],
+            skipped: 0,
+            unaccounted: 0,
+            settled: false,
+        }
+    }
 }
 
 impl Account {
@@ -353,4 +368,4 @@ mod resume;
 #[cfg(test)]
 mod tests;
 
-pub use resume::Told;
+pub use resume::{NONE_TOLD, Told};

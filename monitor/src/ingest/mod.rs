@@ -8,7 +8,7 @@ mod look;
 mod order;
 mod received;
 
-pub use account::{Account, Lost, Row, Told, Unnamed};
+pub use account::{Account, Lost, NONE_TOLD, Row, Told, Unnamed};
 pub use arguments::{Arguments, Environment};
 pub use look::{Look, Named};
 pub use order::Order;

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use monitor_common::event::field::{Field, FieldType, TailField, TailType};
 use monitor_common::event::{EventKind, EventRef, Tail};
 
-use super::{errno, escape, fields};
+use super::{dns, errno, escape, fields};
 
 /// Where the fields come from: a record, or a line of JSON.
 pub trait Source {
@@ -34,7 +34,9 @@ pub fn describe(kind: EventKind, source: &impl Source, out: &mut String) {
             }
             for (n, field) in kind.tail_fields().iter().enumerate() {
                 let mark = out.len();
-                let _ = write!(out, "{}=", field.name);
+                if field.ty != TailType::Dns {
+                    let _ = write!(out, "{}=", field.name);
+                }
                 let empty = out.len();
                 source.show_string(n, field, out);
                 if out.len() == empty {
@@ -165,6 +167,7 @@ impl Source for EventRef<'_> {
         match field.ty {
             TailType::Bytes => escape::terminal_bytes(out, string.bytes),
             TailType::List => words(out, string.list()),
+            TailType::Dns => dns::describe(out, string),
             TailType::Path => {
                 if string.bytes.is_empty() {
                     return;

@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod describe;
+pub mod dns;
 mod emitter;
 pub mod errno;
 pub mod escape;

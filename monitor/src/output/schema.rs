@@ -14,6 +14,8 @@ use crate::container::Engine;
 use crate::detect::{Outcome, Severity};
 use crate::process::Outcome as Hashing;
 
+mod message;
+
 /// Keys of a loss that are there where they are known.
 const LOSS_OPTIONAL: &[&str] = &[
     "sensor",
@@ -358,15 +360,19 @@ fn record(kind: EventKind) -> Value {
     let fields: Vec<&Field> = kind.fields().iter().filter(|f| f.name != "reserved").collect();
     let tail = kind.tail_fields();
     let fixed = fields.iter().map(|f| (f.name, described(field(f), f.doc)));
-    let strings = tail.iter().map(|f| (f.name, described(string(f), f.doc)));
-    let mut schema = closed(fixed.chain(strings));
+    let (messages, strings): (Vec<&TailField>, Vec<&TailField>) =
+        tail.iter().partition(|f| f.ty == TailType::Dns);
+    let plain = strings.iter().map(|f| (f.name, described(string(f), f.doc)));
+    let of_messages = messages.iter().flat_map(|_| message::fields());
+    let mut schema = closed(fixed.chain(plain).chain(of_messages));
     for result in fields.iter().filter(|f| f.ty == FieldType::Return) {
         let name = if result.name == "ret" { "errno".to_owned() } else { format!("{}_errno", result.name) };
         merge(&mut schema, vec![(name, text())]);
     }
-    for string in tail {
+    for string in strings {
         merge(&mut schema, beside(string.name, string.ty == TailType::List));
     }
+    messages.iter().for_each(|message| merge(&mut schema, message::beside(message.name)));
     schema["description"] = kind.doc().trim().into();
     schema
 }

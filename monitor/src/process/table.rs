@@ -158,6 +158,7 @@ impl ProcessTable {
             Some(Payload::Exit(_)) => self.exit(header),
             Some(Payload::State(state)) => self.state(header, &state),
             Some(Payload::Cred(cred)) => self.cred(header, &cred),
+            Some(Payload::Dns(_)) => {} // An answer has the credentials of when it was asked for.
             _ => {
                 if let Some(slot) = self.find(key_of(header)) {
                     refresh(&mut self.slots[slot as usize].process, header);

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use monitor_common::event::EventKind;
-use monitor_common::event::field::{Field, TailField};
+use monitor_common::event::field::{Field, TailField, TailType};
 use serde_json::Value;
 
 use super::filter::severity;
 use crate::output::describe::{Source, describe};
 use crate::output::line::{Composer, Line, Style, Tone};
-use crate::output::{Counts, escape, summary};
+use crate::output::{Counts, dns, escape, summary};
 
 /// Renders records in one style.
 #[derive(Clone, Debug)]
@@ -235,7 +235,10 @@ impl Source for Fields<'_> {
     }
 
     fn show_string(&self, _: usize, field: &TailField, out: &mut String) {
-        show(out, &self.0[field.name], " ");
+        match field.ty {
+            TailType::Dns => dns::describe_json(out, self.0),
+            _ => show(out, &self.0[field.name], " "),
+        }
     }
 
     fn show_error(&self, field: &Field, out: &mut String) -> bool {

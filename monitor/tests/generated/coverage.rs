@@ -75,7 +75,7 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("D15", &["sensitive_call"]),
     ("A06", &["namespace", "process", "mount"]),
     ("E02", &["socket"]),
-    ("E04", &["socket", "datagram"]),
+    ("E04", &["socket", "datagram", "dns"]),
     ("E05", &["socket", "datagram"]),
     ("E06", &["socket"]),
     ("E07", &["socket_create"]),

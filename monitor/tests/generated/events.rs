@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use monitor::output::FLAG_NAMES;
+use monitor::output::{FLAG_NAMES, dns};
 use monitor_common::event::EventKind;
 use monitor_common::event::field::{Field, FieldType, TailField, TailType};
 
@@ -33,6 +33,7 @@ fn tail_type(ty: TailType) -> &'static str {
         TailType::Bytes => "string",
         TailType::Path => "string, an absolute path",
         TailType::List => "list of strings",
+        TailType::Dns => "fields of a DNS message",
     }
 }
 
@@ -67,5 +68,11 @@ fn fixed(page: &mut String, field: &Field) {
 }
 
 fn string(page: &mut String, field: &TailField) {
+    if field.ty == TailType::Dns {
+        dns::FIELDS
+            .iter()
+            .for_each(|(name, json, doc)| page.push_str(&row(&[&format!("`{name}`"), json, doc])));
+        return;
+    }
     page.push_str(&row(&[&format!("`{}`", field.name), tail_type(field.ty), field.doc.trim()]));
 }

@@ -1,10 +1,11 @@
 //! The canary's acts with sockets. Nothing leaves the machine: addresses are of the loopback, and nobody listens.
 
 use std::io::IoSlice;
-use std::net::{Ipv6Addr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::time::Duration;
 
 use monitor_common::network;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
@@ -19,6 +20,7 @@ pub(super) fn act() {
     let _ = net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None);
     let _ = datagram();
     let _ = descriptor();
+    let _ = question();
 }
 
 /// bind, listen, connect on an abstract unix socket.
@@ -32,6 +34,30 @@ fn unix() -> std::io::Result<()> {
 fn datagram() -> std::io::Result<()> {
     let address = Ipv6Addr::from(network::CANARY).to_ipv4_mapped().unwrap_or(std::net::Ipv4Addr::LOCALHOST);
     UdpSocket::bind(("127.0.0.1", 0))?.send_to(b"", (address, DISCARD)).map(drop)
+}
+
+/// A DNS server of this process's own: an address of the loopback that no other canary has, so that two daemons may
+/// start at once. Nobody else is ever asked.
+fn resolver() -> std::io::Result<UdpSocket> {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    UdpSocket::bind((Ipv4Addr::new(127, 98, high, low), network::DNS_PORT))
+}
+
+/// True if there can be one: the loopback is up, and nobody serves its whole range.
+pub(super) fn has_resolver() -> bool {
+    resolver().is_ok()
+}
+
+/// A DNS query and its answer, neither with more than a header.
+fn question() -> std::io::Result<()> {
+    let server = resolver()?;
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    client.send_to(&[0; 12], server.local_addr()?)?;
+    // Only if the datagram is lost; then the daemon says that it did not come back.
+    server.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let mut message = [0; 12];
+    let (_, from) = server.recv_from(&mut message)?;
+    server.send_to(&message, from).map(drop)
 }
 
 /// A descriptor that this process sends to itself.

@@ -85,6 +85,20 @@ pub(super) const DATAGRAM: Sensor = Sensor {
     canaries: &["send"],
 };
 
+pub(super) const DNS: Sensor = Sensor {
+    name: "dns",
+    about: "DNS queries of containers and the answers to them, over UDP and TCP",
+    required: false,
+    rungs: &[Rung {
+        level: Level::Event,
+        probes: &[cgroup("dns_egress"), cgroup("dns_ingress")],
+        unseen: "DNS over TLS, HTTPS or QUIC, and over other ports than 53 (but that of Docker's resolver); over TCP, \
+                 messages that are not alone and whole in a segment, and all where containers are told apart by cgroup \
+                 v1; of a batch (UDP_SEGMENT) all but the first; packets made by hand, whose socket is reported",
+    }],
+    canaries: &["dns.query", "dns.answer"],
+};
+
 pub(super) const FILE_RECEIVE: Sensor = Sensor {
     name: "file_receive",
     about: "directories, devices and files of other mounts received as descriptors",

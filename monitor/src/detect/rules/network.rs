@@ -23,7 +23,8 @@ pub(super) const E04: RuleInfo = RuleInfo {
     attack: &["T1552.005"],
     invariant: None,
     what: "A process of the container connected, or sent a datagram, to the address of a cloud's metadata or \
-           credentials service, which hands out the node's or the pod's credentials.",
+           credentials service, which hands out the node's or the pod's credentials. \
+           A notice: it looked up the name of such a service, or a name that led to such an address.",
     benign: "Programs that use a cloud's library ask for the credentials that they were given. Except them by image \
              digest; keep the others from the address by a network policy.",
 };

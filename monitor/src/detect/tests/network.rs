@@ -1,7 +1,7 @@
 //! E02, E04 to E07, E11, E14, E15, D11 to D13, B32.
 
-use monitor_common::event::{EventKind, FileReceive, Socket, SocketCreate};
-use monitor_common::network::{Address, METADATA, mapped};
+use monitor_common::event::{Dns, EventKind, FileReceive, Socket, SocketCreate};
+use monitor_common::network::{Address, METADATA, METADATA_NAMES, mapped};
 
 use super::build::{Brief, HOST, Rec, World, base_state, fact, rec};
 use crate::detect::NetworkFacts;
@@ -81,6 +81,47 @@ fn services() {
     check(connect(API, 6443), &[("E05", Notice, Attempted)]);
     let found = check(connect(NODE, 10250), &[("E06", Warning, Attempted)]);
     assert_eq!(fact(&found[0], "service").1, &Value::Word("kubelet"));
+}
+
+/// A DNS message about `name`, with an address in it if one is given.
+fn lookup(op: u32, name: &str, address: Option<[u8; 4]>) -> Rec {
+    let (response, answers) = (if op == Dns::ANSWER { 0x80 } else { 0 }, u8::from(address.is_some()));
+    let mut bytes = vec![0, 0, response, 0, 0, 1, 0, answers, 0, 0, 0, 0];
+    for label in name.split('.') {
+        bytes.push(label.len() as u8);
+        bytes.extend_from_slice(label.as_bytes());
+    }
+    bytes.extend_from_slice(&[0, 0, 1, 0, 1]);
+    if let Some(address) = address {
+        bytes.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4]);
+        bytes.extend_from_slice(&address);
+    }
+    rec(EventKind::Dns, Dns { op, protocol: 17, port: 53, ..Dns::default() }).text(&bytes)
+}
+
+#[test]
+fn names_of_metadata_services() {
+    for name in METADATA_NAMES {
+        for name in [(*name).to_owned(), name.to_uppercase()] {
+            let found = check(lookup(Dns::QUERY, &name, None), &[("E04", Notice, Attempted)]);
+            assert_eq!(fact(&found[0], "name").1, &Value::Bytes(name.into_bytes()));
+            assert_eq!(fact(&found[0], "how").1, &Value::Word("dns"));
+        }
+        // It was judged when it was asked.
+        check(lookup(Dns::ANSWER, name, None), &[]);
+    }
+    let found = check(
+        lookup(Dns::ANSWER, "innocent.example", Some([169, 254, 169, 254])),
+        &[("E04", Notice, Attempted)],
+    );
+    assert_eq!(fact(&found[0], "address").1, &Value::Text("169.254.169.254".into()));
+    check(lookup(Dns::ANSWER, "innocent.example", Some([169, 254, 169, 253])), &[]);
+    // Names that contain one, an address in what is no answer, and no message.
+    for name in ["metadata.google.internal.example", "x.metadata.google.internal", "metadata"] {
+        check(lookup(Dns::QUERY, name, None), &[]);
+    }
+    check(lookup(Dns::QUERY, "innocent.example", Some([169, 254, 169, 254])), &[]);
+    check(rec(EventKind::Dns, Dns { op: Dns::QUERY, ..Dns::default() }).text(b"\xff\xff"), &[]);
 }
 
 #[test]

@@ -9,6 +9,9 @@ use crate::ingest::{Look, Received};
 /// over their budget.
 pub type Told = [(u64, u64); EventKind::COUNT];
 
+/// None of them.
+pub const NONE_TOLD: Told = [(0, 0); EventKind::COUNT];
+
 impl Account {
     /// Takes the accounts over as `look` shows them, read while `waiting` was in the rings. What had come before is
     /// taken for received by the earlier daemon; what was lost and not in `told` is reported to `out`, as lost
@@ -61,7 +64,7 @@ impl Account {
 
     /// The losses that have been reported.
     pub fn told(&self) -> Told {
-        let mut told = Told::default();
+        let mut told = NONE_TOLD;
         for (n, (full, cut)) in told.iter_mut().enumerate() {
             *full = self.cpus.iter().map(|cpu| cpu.told[n]).sum();
             *cut = self.refused_told[n];
@@ -91,7 +94,7 @@ mod tests {
         let mut waiting = Received::default();
         waiting.add(&fork(9));
         waiting.add(&fork(10));
-        let mut told = Told::default();
+        let mut told = NONE_TOLD;
         told[FORK].0 = 1;
         let (mut account, mut out) = (Account::default(), Vec::new());
         let mut received = account.resume(&look(10, 7, 3), &mut waiting, &told, (5, 6), &mut out);

@@ -23,6 +23,11 @@ const TIME: u64 = 1_000_123_456_789;
 pub(crate) const HOSTILE: &[u8] =
     b"new\nline \0 nul \x1b[2J\x1b]0;title\x07 | = \" ] \\ \r\t\x7f \xff\xfe\xc3 \xe2\x80\xae rtl \xe2\x80\xa8 \xc2\x9b {\"a\":1},";
 
+/// A DNS answer whose name, and text, are hostile.
+const DNS_MESSAGE: &[u8] =
+    b"\x12\x34\x81\x80\0\x01\0\x02\0\0\0\0\x0b\x1b[2J\xff\n.\xe2\x80\xae\"\0\0\x01\0\x01\
+    \xc0\x0c\0\x10\0\x01\0\0\0\0\0\x05\x04\x1b\n\xff\"\xc0\x0c\0\x05\0\x01\0\0\0\0\0\x02\xc0\x0c";
+
 static RULE: RuleInfo = RuleInfo {
     id: "C01",
     title: "Mount after start",
@@ -174,6 +179,7 @@ pub(crate) fn hostile() -> Fixture {
                     TailType::Path => (&path[..], UNREACHABLE),
                     TailType::List => (&list[..], TRUNCATED | RACED),
                     TailType::Bytes => (HOSTILE, TRUNCATED),
+                    TailType::Dns => (DNS_MESSAGE, TRUNCATED),
                 })
                 .collect();
             let mut payload = vec![0xff; kind.payload_size()];

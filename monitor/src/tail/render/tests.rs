@@ -1,9 +1,11 @@
 //! Tests of the renderer: through the JSON format, as the daemon would write it.
 
+use monitor_common::event::{Dns, Header, Record as _};
+
 use super::*;
 use crate::output::format::{Format, JsonFormat, TextFormat};
 use crate::output::line::width;
-use crate::output::testing::fixtures::{CLOCK, Fixture, hostile, ordinary};
+use crate::output::testing::fixtures::{CLOCK, Fixture, hostile, ordinary, record_bytes};
 
 fn rendered(fixture: &Fixture, style: Style) -> Vec<String> {
     let mut renderer = Renderer::new(style);
@@ -31,6 +33,33 @@ fn looks_like_the_text_format() {
             let line = all.next().unwrap();
             assert_eq!(line.lines().next().unwrap(), String::from_utf8(want).unwrap().trim_end_matches('\n'));
         });
+    }
+}
+
+#[test]
+fn a_dns_message_in_both() {
+    let answer = b"\0\0\x81\x80\0\x01\0\x03\0\0\0\0\x01a\x04test\0\0\x01\0\x01\
+        \xc0\x0c\0\x05\0\x01\0\0\0\0\0\x04\x01b\xc0\x0e\
+        \xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\xc0\0\x02\x01\
+        \xc0\x0c\0\x0f\0\x01\0\0\0\0\0\x02\0\0";
+    let query = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x05\x1b[2J\n\0\0\x10\0\x01";
+    let addr = monitor_common::network::mapped([10, 0, 0, 53]);
+    for (op, message, want) in [
+        (Dns::ANSWER, &answer[..], "answer protocol=udp port=53 A a.test NOERROR: b.test, 192.0.2.1, MX"),
+        (Dns::ANSWER, &answer[..50], "answer protocol=udp port=53 A a.test NOERROR: b.test … malformed"),
+        (Dns::QUERY, query, r"query protocol=udp port=53 TXT \u{1b}[2J\n"),
+        (Dns::QUERY, b"\0", "query protocol=udp port=53 malformed"),
+    ] {
+        let mut payload = vec![0; Dns::SIZE];
+        Dns { op, addr, protocol: 17, port: 53, len: 1 }.write(&mut payload);
+        let record = record_bytes(EventKind::Dns, Header::default(), &payload, &[(message, 0)]);
+        let fixture = Fixture { records: vec![record], ..ordinary() };
+        let style = Style { color: false, width: None };
+        let line = rendered(&fixture, style).swap_remove(0);
+        assert!(line.trim_end().ends_with(&format!("10.0.0.53 {want}")), "{line:?}");
+        let (mut text, mut lines) = (TextFormat::new(CLOCK, style), Vec::new());
+        fixture.each(|record| text.encode(record, &mut lines));
+        assert!(String::from_utf8(lines).unwrap().starts_with(&line), "{line:?}");
     }
 }
 

@@ -11,6 +11,7 @@ mod change;
 mod compat;
 mod cred;
 mod detour;
+mod dns;
 mod file;
 mod kernel;
 mod mount;
@@ -72,6 +73,7 @@ fn act(verb: &str, words: &mut Words) -> Result<Ret, Usage> {
         task::act,
         kernel::act,
         socket::act,
+        dns::act,
     ];
     for family in families {
         if let Some(ret) = family(verb, words)? {

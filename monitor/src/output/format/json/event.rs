@@ -6,6 +6,7 @@ use monitor_common::event::field::{FieldType, TailField, TailType, Width};
 use monitor_common::event::plain::Plain;
 use monitor_common::event::{EventKind, EventRef, RACED, TRUNCATED, Tail, TailString, UNREACHABLE};
 
+use super::dns;
 use super::writer::{Word, Writer};
 use crate::output::escape::MAX_STRING;
 use crate::output::fields;
@@ -196,6 +197,7 @@ fn string_field(w: &mut Writer<'_>, field: &TailField, string: TailString<'_>, s
             let items = bytes.split(|b| *b == 0).filter(|_| !string.bytes.is_empty());
             w.list(field.name, items, truncated);
         }
+        TailType::Dns => return dns::message(w, field.name, string),
     }
     for (bit, suffix) in [(UNREACHABLE, "_unreachable"), (RACED, "_raced")] {
         if string.flags & bit != 0 {

@@ -8,6 +8,7 @@
 //! numbers of up to 64 bits.
 
 mod context;
+mod dns;
 mod event;
 mod fragments;
 mod writer;
