@@ -110,9 +110,6 @@ impl Daemon {
             // Output that has ended is of a process that is ending.
             let status = process::wait(&mut daemon.child, Duration::from_secs(1))?;
             let said = daemon.last_words();
-            if plan.rung == Rung::Trampoline && status.is_some_and(|status| status.code() == Some(3)) {
-                return Ok(Started::Impossible(said));
-            }
             bail!(
                 "the daemon is not ready ({}): {said}",
                 status.map_or("still running".to_owned(), |s| s.to_string())

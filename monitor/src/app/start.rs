@@ -82,7 +82,9 @@ impl Host {
             daemon_pid: std::process::id(),
             devtmpfs_dev: file_id(Path::new("/dev")).map_or(0, |id| id.dev),
         };
-        let root = file_id(Path::new("/proc/1/root/")).unwrap_or_default();
+        let root = file_id(Path::new("/proc/1/root/"))
+            .or_else(|_| file_id(Path::new("/proc/2/root/")))
+            .unwrap_or_default();
         let key = layout.key(root_cgroup).0;
         let config = Config {
             abi: ABI_VERSION,

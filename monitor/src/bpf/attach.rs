@@ -58,11 +58,13 @@ impl Attacher<'_> {
 
     fn attach_all(&mut self, rung: &Rung) -> Result<Vec<&'static str>, String> {
         let (mut done, mut left_out) = (Vec::new(), Vec::new());
+        let mut first_reason = None;
         let before = self.links.len();
         for probe in rung.probes {
             if let Err(reason) = self.lacking.check(probe).and_then(|()| self.attach(probe)) {
                 if probe.optional && self.trampolines.is_none() {
                     left_out.push(probe.program);
+                    first_reason.get_or_insert(format!("{}: {reason}", probe.program));
                     continue;
                 }
                 // Detached first, then unloaded.
@@ -74,7 +76,11 @@ impl Attacher<'_> {
             }
             done.push(probe.program);
         }
-        Ok(left_out)
+        // A rung of which nothing is attached sees nothing.
+        match first_reason {
+            Some(reason) if done.is_empty() => Err(reason),
+            _ => Ok(left_out),
+        }
     }
 
     fn attach(&mut self, probe: &Probe) -> Result<(), String> {
