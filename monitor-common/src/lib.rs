@@ -14,6 +14,7 @@ pub mod event;
 pub mod network;
 pub mod offsets;
 pub mod policy;
+pub mod preempt;
 
 /// Version of everything in this crate. The loader refuses an eBPF object that was built from another one.
 pub const ABI_VERSION: u32 = 2;

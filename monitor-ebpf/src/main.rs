@@ -14,6 +14,7 @@ mod filter;
 mod hooks;
 mod kernel;
 mod maps;
+mod preempt;
 mod watch;
 
 #[panic_handler]

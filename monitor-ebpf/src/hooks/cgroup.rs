@@ -11,6 +11,7 @@ use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, cgroup, file};
 use crate::maps::{CGROUPS, CONTAINERS, TRUSTED, config, count};
+use crate::preempt;
 
 /// Tail of a cgroup record: one path.
 const TAIL: usize = STRING_MAX + 8;
@@ -41,7 +42,9 @@ fn actor() -> Subject {
 /// `TP_PROTO(struct cgroup *cgrp, const char *path)`, kernel `include/trace/events/cgroup.h`.
 #[btf_tracepoint(function = "cgroup_mkdir")]
 fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
-    try_mkdir(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1));
+    preempt::off(|| {
+        try_mkdir(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1));
+    });
     0
 }
 
@@ -69,7 +72,9 @@ fn try_mkdir(cgrp: Ptr, path: u64) -> Option<()> {
 /// `TP_PROTO(struct cgroup *cgrp, const char *path)`, kernel `include/trace/events/cgroup.h`.
 #[btf_tracepoint(function = "cgroup_rmdir")]
 fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
-    try_rmdir(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1));
+    preempt::off(|| {
+        try_rmdir(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1));
+    });
     0
 }
 
@@ -101,7 +106,9 @@ fn try_rmdir(cgrp: Ptr, path: u64) -> Option<()> {
 /// `include/trace/events/cgroup.h`; `task` is the leader of what moves.
 #[btf_tracepoint(function = "cgroup_attach_task")]
 fn cgroup_attach(ctx: BtfTracePointContext) -> i32 {
-    try_attach(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1), Task(Ptr(ctx.arg::<u64>(2))));
+    preempt::off(|| {
+        try_attach(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1), Task(Ptr(ctx.arg::<u64>(2))));
+    });
     0
 }
 

@@ -10,6 +10,7 @@ use monitor_common::policy::KEY_CANARY;
 use crate::emit::{PATH_MAX, Ring, STRING_MAX, reserve};
 use crate::filter::Subject;
 use crate::kernel::{Ptr, file};
+use crate::preempt;
 use crate::watch::{self, Kind};
 
 /// Path, empty name, other string.
@@ -155,8 +156,10 @@ fn subject() -> Option<Subject> {
 /// struct dentry *new_dentry, unsigned int flags)`, kernel `security/security.c`.
 #[fexit(function = "security_path_rename")]
 fn change_rename(ctx: FExitContext) -> i32 {
-    let (old, new) = (Ptr(ctx.arg::<u64>(1)), Ptr(ctx.arg::<u64>(3)));
-    moved(op::RENAME, old, Ptr(ctx.arg::<u64>(2)), new, ctx.arg::<i32>(5));
+    preempt::off(|| {
+        let (old, new) = (Ptr(ctx.arg::<u64>(1)), Ptr(ctx.arg::<u64>(3)));
+        moved(op::RENAME, old, Ptr(ctx.arg::<u64>(2)), new, ctx.arg::<i32>(5));
+    });
     0
 }
 
@@ -164,8 +167,10 @@ fn change_rename(ctx: FExitContext) -> i32 {
 /// kernel `security/security.c`.
 #[fexit(function = "security_path_link")]
 fn change_link(ctx: FExitContext) -> i32 {
-    let (old, new) = (Ptr(ctx.arg::<u64>(0)), Ptr(ctx.arg::<u64>(2)));
-    moved(op::LINK, old, Ptr(ctx.arg::<u64>(1)), new, ctx.arg::<i32>(3));
+    preempt::off(|| {
+        let (old, new) = (Ptr(ctx.arg::<u64>(0)), Ptr(ctx.arg::<u64>(2)));
+        moved(op::LINK, old, Ptr(ctx.arg::<u64>(1)), new, ctx.arg::<i32>(3));
+    });
     0
 }
 
@@ -187,7 +192,9 @@ fn moved(op: u32, old: Ptr, path: Ptr, new: Ptr, ret: i32) -> Option<()> {
 /// `int security_path_unlink(const struct path *dir, struct dentry *dentry)`, kernel `security/security.c`.
 #[fexit(function = "security_path_unlink")]
 fn change_unlink(ctx: FExitContext) -> i32 {
-    unlinked(&ctx);
+    preempt::off(|| {
+        unlinked(&ctx);
+    });
     0
 }
 
@@ -202,7 +209,9 @@ fn unlinked(ctx: &FExitContext) -> Option<()> {
 /// `security/security.c`.
 #[fexit(function = "security_path_symlink")]
 fn change_symlink(ctx: FExitContext) -> i32 {
-    linked_by_name(&ctx);
+    preempt::off(|| {
+        linked_by_name(&ctx);
+    });
     0
 }
 
@@ -219,7 +228,9 @@ fn linked_by_name(ctx: &FExitContext) -> Option<()> {
 /// is as user space encodes it.
 #[fexit(function = "security_path_mknod")]
 fn change_mknod(ctx: FExitContext) -> i32 {
-    made_node(&ctx);
+    preempt::off(|| {
+        made_node(&ctx);
+    });
     0
 }
 
@@ -255,22 +266,28 @@ pub(crate) fn setid(mode: u32) -> u32 {
 /// `int security_path_chmod(const struct path *path, umode_t mode)`, kernel `security/security.c`.
 #[fexit(function = "security_path_chmod")]
 fn change_chmod(ctx: FExitContext) -> i32 {
-    let mode = ctx.arg::<u32>(1) & 0o7777;
-    attribute(op::CHMOD, Ptr(ctx.arg::<u64>(0)), mode, ctx.arg(2));
+    preempt::off(|| {
+        let mode = ctx.arg::<u32>(1) & 0o7777;
+        attribute(op::CHMOD, Ptr(ctx.arg::<u64>(0)), mode, ctx.arg(2));
+    });
     0
 }
 
 /// `int security_path_chown(const struct path *path, kuid_t uid, kgid_t gid)`, kernel `security/security.c`.
 #[fexit(function = "security_path_chown")]
 fn change_chown(ctx: FExitContext) -> i32 {
-    attribute(op::CHOWN, Ptr(ctx.arg::<u64>(0)), 0, ctx.arg(3));
+    preempt::off(|| {
+        attribute(op::CHOWN, Ptr(ctx.arg::<u64>(0)), 0, ctx.arg(3));
+    });
     0
 }
 
 /// `int security_path_truncate(const struct path *path)`, kernel `security/security.c`.
 #[fexit(function = "security_path_truncate")]
 fn change_truncate(ctx: FExitContext) -> i32 {
-    attribute(op::TRUNCATE, Ptr(ctx.arg::<u64>(0)), 0, ctx.arg(1));
+    preempt::off(|| {
+        attribute(op::TRUNCATE, Ptr(ctx.arg::<u64>(0)), 0, ctx.arg(1));
+    });
     0
 }
 
@@ -290,7 +307,9 @@ fn attribute(op: u32, path: Ptr, mode: u32, ret: i32) -> Option<()> {
 /// `int security_file_truncate(struct file *file)`, kernel `security/security.c`, 6.2 and later.
 #[fexit(function = "security_file_truncate")]
 fn change_file_truncate(ctx: FExitContext) -> i32 {
-    truncated(Ptr(ctx.arg::<u64>(0)), ctx.arg(1));
+    preempt::off(|| {
+        truncated(Ptr(ctx.arg::<u64>(0)), ctx.arg(1));
+    });
     0
 }
 
@@ -308,7 +327,9 @@ fn truncated(opened: Ptr, ret: i32) -> Option<()> {
 /// size_t size, int flags)`, kernel `security/security.c`; with another first argument since 5.12.
 #[fexit(function = "security_inode_setxattr")]
 fn change_setxattr(ctx: FExitContext) -> i32 {
-    attribute_set(Ptr(ctx.arg::<u64>(1)), ctx.arg(2), ctx.arg(6));
+    preempt::off(|| {
+        attribute_set(Ptr(ctx.arg::<u64>(1)), ctx.arg(2), ctx.arg(6));
+    });
     0
 }
 
@@ -316,7 +337,9 @@ fn change_setxattr(ctx: FExitContext) -> i32 {
 /// size_t size, int flags)`.
 #[fexit(function = "security_inode_setxattr")]
 fn change_setxattr_old(ctx: FExitContext) -> i32 {
-    attribute_set(Ptr(ctx.arg::<u64>(0)), ctx.arg(1), ctx.arg(5));
+    preempt::off(|| {
+        attribute_set(Ptr(ctx.arg::<u64>(0)), ctx.arg(1), ctx.arg(5));
+    });
     0
 }
 

@@ -10,6 +10,7 @@ use crate::filter::{self, Subject};
 use crate::kernel::Ptr;
 use crate::kernel::pid;
 use crate::kernel::task::Task;
+use crate::preempt;
 
 /// Reports a change of a task that is not of the subject's container.
 #[inline(always)]
@@ -42,7 +43,9 @@ fn task(ctx: &FExitContext) -> Task {
 /// `security/security.c`; `p` is the leader. A limit that is only read does not come here.
 #[fexit(function = "security_task_setrlimit")]
 fn security_task_setrlimit(ctx: FExitContext) -> i32 {
-    check(task(&ctx), Call::Prlimit64, ctx.arg::<u32>(1), ctx.arg::<i32>(3));
+    preempt::off(|| {
+        check(task(&ctx), Call::Prlimit64, ctx.arg::<u32>(1), ctx.arg::<i32>(3));
+    });
     0
 }
 
@@ -50,21 +53,27 @@ fn security_task_setrlimit(ctx: FExitContext) -> i32 {
 /// affinity.
 #[fexit(function = "security_task_setscheduler")]
 fn security_task_setscheduler(ctx: FExitContext) -> i32 {
-    check(task(&ctx), Call::SchedSetscheduler, 0, ctx.arg::<i32>(1));
+    preempt::off(|| {
+        check(task(&ctx), Call::SchedSetscheduler, 0, ctx.arg::<i32>(1));
+    });
     0
 }
 
 /// `int security_task_setnice(struct task_struct *p, int nice)`, kernel `security/security.c`.
 #[fexit(function = "security_task_setnice")]
 fn security_task_setnice(ctx: FExitContext) -> i32 {
-    check(task(&ctx), Call::Setpriority, ctx.arg::<u32>(1), ctx.arg::<i32>(2));
+    preempt::off(|| {
+        check(task(&ctx), Call::Setpriority, ctx.arg::<u32>(1), ctx.arg::<i32>(2));
+    });
     0
 }
 
 /// `int security_task_setioprio(struct task_struct *p, int ioprio)`, kernel `security/security.c`.
 #[fexit(function = "security_task_setioprio")]
 fn security_task_setioprio(ctx: FExitContext) -> i32 {
-    check(task(&ctx), Call::IoprioSet, ctx.arg::<u32>(1), ctx.arg::<i32>(2));
+    preempt::off(|| {
+        check(task(&ctx), Call::IoprioSet, ctx.arg::<u32>(1), ctx.arg::<i32>(2));
+    });
     0
 }
 

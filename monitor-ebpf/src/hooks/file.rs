@@ -10,6 +10,7 @@ use monitor_common::policy::watch::LOG;
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::{Ptr, file, mount, ns, overlay};
+use crate::preempt;
 use crate::watch::{self, CGROUP2, Kind, NSFS};
 
 /// Access modes other than reading, and `O_TRUNC` (`include/uapi/asm-generic/fcntl.h`).
@@ -22,7 +23,9 @@ const COMMON: u32 = why::NAMED | why::NAMESPACE | why::CHAR | why::KERNEL_READ;
 /// 32-bit calls.
 #[fexit(function = "security_file_open")]
 fn security_file_open(ctx: FExitContext) -> i32 {
-    try_file_open(Ptr(ctx.arg::<u64>(0)), ctx.arg::<i32>(1));
+    preempt::off(|| {
+        try_file_open(Ptr(ctx.arg::<u64>(0)), ctx.arg::<i32>(1));
+    });
     0
 }
 

@@ -10,6 +10,7 @@ use monitor_common::offsets::FieldId as F;
 use crate::emit::{Ring, reserve};
 use crate::filter::Subject;
 use crate::kernel::Ptr;
+use crate::preempt;
 
 /// The operations that are reported (`enum io_uring_op`, kernel `include/uapi/linux/io_uring.h`), by bit: those
 /// that open, name, connect or command, and never plain reading, writing, polling or receiving.
@@ -31,7 +32,9 @@ const fn bits(operations: &[u32]) -> u64 {
 /// `include/trace/events/io_uring.h`.
 #[btf_tracepoint(function = "io_uring_create")]
 fn uring_create(ctx: BtfTracePointContext) -> i32 {
-    try_create(&ctx);
+    preempt::off(|| {
+        try_create(&ctx);
+    });
     0
 }
 
@@ -52,7 +55,9 @@ fn try_create(ctx: &BtfTracePointContext) -> Option<()> {
 /// `TP_PROTO(struct io_kiocb *req)`, kernel `include/trace/events/io_uring.h`, 6.3 and later.
 #[btf_tracepoint(function = "io_uring_submit_req")]
 fn uring_submit_req(ctx: BtfTracePointContext) -> i32 {
-    submitted_request(Ptr(ctx.arg::<u64>(0)));
+    preempt::off(|| {
+        submitted_request(Ptr(ctx.arg::<u64>(0)));
+    });
     0
 }
 
@@ -60,16 +65,20 @@ fn uring_submit_req(ctx: BtfTracePointContext) -> i32 {
 /// read so that the verifier refuses the program where the prototype has fewer.
 #[btf_tracepoint(function = "io_uring_submit_sqe")]
 fn uring_submit_sqe2(ctx: BtfTracePointContext) -> i32 {
-    black_box(ctx.arg::<u64>(1));
-    submitted_request(Ptr(ctx.arg::<u64>(0)));
+    preempt::off(|| {
+        black_box(ctx.arg::<u64>(1));
+        submitted_request(Ptr(ctx.arg::<u64>(0)));
+    });
     0
 }
 
 /// `TP_PROTO(void *ctx, u8 opcode, u64 user_data, bool force_nonblock, bool sq_thread)`, 5.10.
 #[btf_tracepoint(function = "io_uring_submit_sqe")]
 fn uring_submit_sqe5(ctx: BtfTracePointContext) -> i32 {
-    black_box(ctx.arg::<u64>(4));
-    submitted(ctx.arg::<u64>(1) as u8, -1);
+    preempt::off(|| {
+        black_box(ctx.arg::<u64>(4));
+        submitted(ctx.arg::<u64>(1) as u8, -1);
+    });
     0
 }
 
@@ -77,8 +86,10 @@ fn uring_submit_sqe5(ctx: BtfTracePointContext) -> i32 {
 /// to 5.19.
 #[btf_tracepoint(function = "io_uring_submit_sqe")]
 fn uring_submit_sqe7(ctx: BtfTracePointContext) -> i32 {
-    black_box(ctx.arg::<u64>(6));
-    submitted(ctx.arg::<u64>(2) as u8, -1);
+    preempt::off(|| {
+        black_box(ctx.arg::<u64>(6));
+        submitted(ctx.arg::<u64>(2) as u8, -1);
+    });
     0
 }
 

@@ -9,6 +9,7 @@ use monitor_common::offsets::FieldId as F;
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::Subject;
 use crate::kernel::{Ptr, file};
+use crate::preempt;
 
 /// True for the calls that are reported. Asked first: programs make other control calls all the time.
 #[inline(always)]
@@ -31,14 +32,18 @@ fn is_watched(call: u32) -> bool {
 /// `int security_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)`, kernel `security/security.c`.
 #[fexit(function = "security_file_ioctl")]
 fn security_file_ioctl(ctx: FExitContext) -> i32 {
-    try_ioctl(&ctx);
+    preempt::off(|| {
+        try_ioctl(&ctx);
+    });
     0
 }
 
 /// The same for 32-bit calls, from 6.8 on.
 #[fexit(function = "security_file_ioctl_compat")]
 fn security_file_ioctl_compat(ctx: FExitContext) -> i32 {
-    try_ioctl(&ctx);
+    preempt::off(|| {
+        try_ioctl(&ctx);
+    });
     0
 }
 

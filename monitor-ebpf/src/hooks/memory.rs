@@ -11,6 +11,7 @@ use crate::emit::{PATH_MAX, Ring, STRING_MAX, reserve};
 use crate::filter::Subject;
 use crate::kernel::{Ptr, file, mount, overlay};
 use crate::maps::TASKS;
+use crate::preempt;
 
 /// `PROT_WRITE`, `PROT_EXEC` (kernel `include/uapi/asm-generic/mman-common.h`).
 const PROT_WRITE: u64 = 2;
@@ -22,10 +23,12 @@ const VM_EXEC: u64 = 4;
 /// `security/security.c`; no file for anonymous memory.
 #[fexit(function = "security_mmap_file")]
 fn security_mmap_file(ctx: FExitContext) -> i32 {
-    let prot = ctx.arg::<u64>(1);
-    if prot & PROT_EXEC != 0 {
-        check(Call::Mmap, Ptr(ctx.arg::<u64>(0)), prot, ctx.arg::<i32>(3));
-    }
+    preempt::off(|| {
+        let prot = ctx.arg::<u64>(1);
+        if prot & PROT_EXEC != 0 {
+            check(Call::Mmap, Ptr(ctx.arg::<u64>(0)), prot, ctx.arg::<i32>(3));
+        }
+    });
     0
 }
 
@@ -33,10 +36,12 @@ fn security_mmap_file(ctx: FExitContext) -> i32 {
 /// `security/security.c`; called for each area of the range.
 #[fexit(function = "security_file_mprotect")]
 fn security_file_mprotect(ctx: FExitContext) -> i32 {
-    let prot = ctx.arg::<u64>(1);
-    if prot & PROT_EXEC != 0 {
-        try_mprotect(Ptr(ctx.arg::<u64>(0)), prot, ctx.arg::<i32>(3));
-    }
+    preempt::off(|| {
+        let prot = ctx.arg::<u64>(1);
+        if prot & PROT_EXEC != 0 {
+            try_mprotect(Ptr(ctx.arg::<u64>(0)), prot, ctx.arg::<i32>(3));
+        }
+    });
     0
 }
 

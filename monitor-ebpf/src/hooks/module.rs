@@ -8,20 +8,25 @@ use monitor_common::offsets::FieldId as F;
 use crate::emit::{Ring, STRING_MAX, reserve};
 use crate::filter::Subject;
 use crate::kernel::Ptr;
+use crate::preempt;
 
 /// `TP_PROTO(struct module *mod)`, kernel `include/trace/events/module.h`; before the module's own code runs.
 #[btf_tracepoint(function = "module_load")]
 fn module_load(ctx: BtfTracePointContext) -> i32 {
-    let module = Ptr(ctx.arg::<u64>(0));
-    report(module_op::LOAD, module.inside(F::ModuleName).0, module.read(F::ModuleTaints), 0);
+    preempt::off(|| {
+        let module = Ptr(ctx.arg::<u64>(0));
+        report(module_op::LOAD, module.inside(F::ModuleName).0, module.read(F::ModuleTaints), 0);
+    });
     0
 }
 
 /// `TP_PROTO(struct module *mod)`, kernel `include/trace/events/module.h`.
 #[btf_tracepoint(function = "module_free")]
 fn module_free(ctx: BtfTracePointContext) -> i32 {
-    let module = Ptr(ctx.arg::<u64>(0));
-    report(module_op::FREE, module.inside(F::ModuleName).0, module.read(F::ModuleTaints), 0);
+    preempt::off(|| {
+        let module = Ptr(ctx.arg::<u64>(0));
+        report(module_op::FREE, module.inside(F::ModuleName).0, module.read(F::ModuleTaints), 0);
+    });
     0
 }
 
@@ -29,7 +34,9 @@ fn module_free(ctx: BtfTracePointContext) -> i32 {
 /// act needs the module. The kernel's helper that loads it is a task of the host.
 #[btf_tracepoint(function = "module_request")]
 fn module_request(ctx: BtfTracePointContext) -> i32 {
-    report(module_op::REQUEST, ctx.arg::<u64>(0), 0, ctx.arg::<u64>(1) as u32 & 1);
+    preempt::off(|| {
+        report(module_op::REQUEST, ctx.arg::<u64>(0), 0, ctx.arg::<u64>(1) as u32 & 1);
+    });
     0
 }
 

@@ -15,14 +15,17 @@ use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, cgroup, file, forget, mount, ns, overlay};
 use crate::maps::{CONTAINERS, TASKS, config, count, daemon_pid};
+use crate::preempt;
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
 /// `include/trace/events/sched.h`; called from `fs/exec.c` when the new program is in place.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn process_exec(ctx: BtfTracePointContext) -> i32 {
-    #[cfg(feature = "debug-log")]
-    aya_log_ebpf::debug!(&ctx, "exec by thread {}", ctx.arg::<u32>(1));
-    try_exec(ctx.arg::<u64>(1) as u32, Ptr(ctx.arg::<u64>(2)));
+    preempt::off(|| {
+        #[cfg(feature = "debug-log")]
+        aya_log_ebpf::debug!(&ctx, "exec by thread {}", ctx.arg::<u32>(1));
+        try_exec(ctx.arg::<u64>(1) as u32, Ptr(ctx.arg::<u64>(2)));
+    });
     0
 }
 
@@ -80,7 +83,9 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
 /// would need more than the 512 bytes of stack that a program has.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn process_exec_record(ctx: BtfTracePointContext) -> i32 {
-    try_exec_record(Ptr(ctx.arg::<u64>(2)));
+    preempt::off(|| {
+        try_exec_record(Ptr(ctx.arg::<u64>(2)));
+    });
     0
 }
 
@@ -264,7 +269,9 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32, strings
 /// called from `kernel_clone()` after the child has been put into its cgroup.
 #[btf_tracepoint(function = "sched_process_fork")]
 fn process_fork(ctx: BtfTracePointContext) -> i32 {
-    try_fork(Task(Ptr(ctx.arg::<u64>(1))));
+    preempt::off(|| {
+        try_fork(Task(Ptr(ctx.arg::<u64>(1))));
+    });
     0
 }
 
@@ -327,7 +334,9 @@ fn try_fork(child: Task) -> Option<()> {
 /// `include/trace/events/sched.h`, called from `do_exit()` for every thread.
 #[btf_tracepoint(function = "sched_process_exit")]
 fn process_exit(_ctx: BtfTracePointContext) -> i32 {
-    try_exit();
+    preempt::off(|| {
+        try_exit();
+    });
     0
 }
 

@@ -11,6 +11,7 @@ use crate::emit::{Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, pid};
+use crate::preempt;
 
 /// `PTRACE_MODE_*` (kernel `include/linux/ptrace.h`).
 const MODE_READ: u32 = 1;
@@ -25,7 +26,9 @@ const PTRACE_SEIZE: u64 = 0x4206;
 /// `security/security.c`.
 #[fexit(function = "security_ptrace_access_check")]
 fn security_ptrace_access_check(ctx: FExitContext) -> i32 {
-    try_check(Task(Ptr(ctx.arg::<u64>(0))), ctx.arg::<u32>(1), ctx.arg::<i32>(2));
+    preempt::off(|| {
+        try_check(Task(Ptr(ctx.arg::<u64>(0))), ctx.arg::<u32>(1), ctx.arg::<i32>(2));
+    });
     0
 }
 
@@ -42,7 +45,9 @@ fn try_check(target: Task, mode: u32, ret: i32) -> Option<()> {
 /// trace it.
 #[fexit(function = "security_ptrace_traceme")]
 fn security_ptrace_traceme(ctx: FExitContext) -> i32 {
-    try_traceme(Task(Ptr(ctx.arg::<u64>(0))), ctx.arg::<i32>(1));
+    preempt::off(|| {
+        try_traceme(Task(Ptr(ctx.arg::<u64>(0))), ctx.arg::<i32>(1));
+    });
     0
 }
 

@@ -10,6 +10,7 @@ use monitor_common::policy::KEY_CANARY;
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::Subject;
 use crate::kernel::{Ptr, file, mount, ns, read_user};
+use crate::preempt;
 
 /// `S_IFMT` and types of inodes (kernel `include/uapi/linux/stat.h`).
 const TYPE: u32 = 0o170_000;
@@ -83,7 +84,9 @@ fn report(subject: &Subject, received: Ptr, ret: i32) {
 /// `SCM_RIGHTS`, by `pidfd_getfd`, and for those that seccomp's supervisor adds.
 #[fexit(function = "security_file_receive")]
 fn security_file_receive(ctx: FExitContext) -> i32 {
-    try_receive(&ctx);
+    preempt::off(|| {
+        try_receive(&ctx);
+    });
     0
 }
 

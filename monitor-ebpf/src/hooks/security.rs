@@ -12,6 +12,7 @@ use crate::filter::{self, Subject};
 use crate::kernel::sock::{self, AF_ALG, AF_INET, AF_INET6, AF_UNIX, AF_VSOCK};
 use crate::kernel::{Ptr, Zeroable, read_kernel, read_user};
 use crate::maps::{ADDRESSES, TASKS};
+use crate::preempt;
 
 /// `sun_path` of `struct sockaddr_un` (man 7 unix).
 const SUN_PATH: u64 = 108;
@@ -282,7 +283,9 @@ fn report_sockaddr(subject: &Subject, kind: EventKind, at: u64, len: u64, ret: i
 /// `security/security.c`; the address has been copied into the kernel.
 #[fexit(function = "security_socket_connect")]
 fn security_socket_connect(ctx: FExitContext) -> i32 {
-    at_address(&ctx, EventKind::Connect);
+    preempt::off(|| {
+        at_address(&ctx, EventKind::Connect);
+    });
     0
 }
 
@@ -290,14 +293,18 @@ fn security_socket_connect(ctx: FExitContext) -> i32 {
 /// `security/security.c`.
 #[fexit(function = "security_socket_bind")]
 fn security_socket_bind(ctx: FExitContext) -> i32 {
-    at_address(&ctx, EventKind::Bind);
+    preempt::off(|| {
+        at_address(&ctx, EventKind::Bind);
+    });
     0
 }
 
 /// `int security_socket_listen(struct socket *sock, int backlog)`, kernel `security/security.c`.
 #[fexit(function = "security_socket_listen")]
 fn security_socket_listen(ctx: FExitContext) -> i32 {
-    try_listen(&ctx);
+    preempt::off(|| {
+        try_listen(&ctx);
+    });
     0
 }
 
@@ -315,7 +322,9 @@ fn try_listen(ctx: &FExitContext) -> Option<()> {
 /// `net/unix/af_unix.c`; called through a pointer, so never inlined. The address has been copied into the kernel.
 #[fexit(function = "unix_stream_connect")]
 fn unix_stream_connect(ctx: FExitContext) -> i32 {
-    at_unix_connect(&ctx);
+    preempt::off(|| {
+        at_unix_connect(&ctx);
+    });
     0
 }
 
@@ -323,7 +332,9 @@ fn unix_stream_connect(ctx: FExitContext) -> i32 {
 /// `net/unix/af_unix.c`.
 #[fexit(function = "unix_dgram_connect")]
 fn unix_dgram_connect(ctx: FExitContext) -> i32 {
-    at_unix_connect(&ctx);
+    preempt::off(|| {
+        at_unix_connect(&ctx);
+    });
     0
 }
 

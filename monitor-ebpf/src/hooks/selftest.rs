@@ -11,6 +11,7 @@ use monitor_common::policy::SelfTest;
 use crate::kernel::task::Task;
 use crate::kernel::{cgroup, file, ns};
 use crate::maps::{config, daemon_pid};
+use crate::preempt;
 
 /// What the self-test read.
 #[btf_map]
@@ -20,7 +21,9 @@ static SELFTEST: Array<SelfTest, 1> = Array::new();
 /// daemon starts a thread to get here.
 #[btf_tracepoint(function = "sched_process_fork")]
 fn selftest(_ctx: BtfTracePointContext) -> i32 {
-    try_selftest();
+    preempt::off(|| {
+        try_selftest();
+    });
     0
 }
 

@@ -13,6 +13,7 @@ use monitor_common::offsets::FieldId as F;
 use crate::emit::{Ring, STRING_MAX, reserve};
 use crate::filter::Subject;
 use crate::kernel::{Ptr, bpf, read_kernel, read_user};
+use crate::preempt;
 
 const TAIL: usize = STRING_MAX + 8;
 
@@ -105,6 +106,12 @@ fn is_among(number: u32, bits: u64) -> bool {
     number < 64 && bits >> (number & 63) & 1 == 1
 }
 
+/// [`leave_sensitive`] as a function of its own, of which each program on a trampoline would else have a copy.
+#[inline(never)]
+pub(crate) fn leave_rare(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
+    leave_sensitive(subject, call, args, ret);
+}
+
 /// `bpf(2)`.
 #[inline(always)]
 pub(crate) fn leave_bpf(subject: &Subject, _call: Call, args: &[u64; 6], ret: i64) {
@@ -194,7 +201,9 @@ fn submit_perf(subject: &Subject, record: PerfEvent, unit: Ptr) {
 /// `security/security.c`. For kernels in which the call itself cannot be hooked.
 #[fexit(function = "security_perf_event_open")]
 fn security_perf_event_open(ctx: FExitContext) -> i32 {
-    try_perf_open(&ctx);
+    preempt::off(|| {
+        try_perf_open(&ctx);
+    });
     0
 }
 

@@ -10,6 +10,7 @@ use crate::emit::{Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::Ptr;
 use crate::kernel::task::Task;
+use crate::preempt;
 
 /// `SI_TIMER` (kernel `include/uapi/asm-generic/siginfo.h`): sent from a timer's interrupt, on behalf of nobody.
 const SI_TIMER: i32 = -2;
@@ -42,22 +43,25 @@ fn report(subject: &Subject, record: Signal) -> Option<()> {
 /// `include/trace/events/signal.h`; also for signals that the target ignores, not for signal 0.
 #[btf_tracepoint(function = "signal_generate")]
 fn signal_generate(ctx: BtfTracePointContext) -> i32 {
-    try_generate(
-        ctx.arg::<u64>(0) as u32,
-        Ptr(ctx.arg::<u64>(1)),
-        Task(Ptr(ctx.arg::<u64>(2))),
-        ctx.arg::<u64>(4) as u32,
-    );
+    preempt::off(|| {
+        try_generate(
+            ctx.arg::<u64>(0) as u32,
+            Ptr(ctx.arg::<u64>(1)),
+            Task(Ptr(ctx.arg::<u64>(2))),
+            ctx.arg::<u64>(4) as u32,
+        );
+    });
     0
 }
 
 #[inline(always)]
 fn try_generate(signal: u32, info: Ptr, target: Task, result: u32) -> Option<()> {
-    // SEND_SIG_NOINFO and SEND_SIG_PRIV are 0 and 1: the kernel's own signals.
-    if info.0 <= 1 {
+    // `SEND_SIG_PRIV`: the kernel's own signals.
+    if info.0 == 1 {
         return None;
     }
-    let code: i32 = info.read(F::SiginfoCode);
+    // `SEND_SIG_NOINFO`, 0, is what kill(2) itself sends since 7.x: from the current task, and `SI_USER`.
+    let code: i32 = if info.is_valid() { info.read(F::SiginfoCode) } else { 0 };
     // Positive codes are the kernel's; those of timers come in an interrupt, when `current` is anybody.
     if code > 0 || code == SI_TIMER || code == SI_ASYNCIO {
         return None;
@@ -81,12 +85,14 @@ fn try_generate(signal: u32, info: Ptr, target: Task, result: u32) -> Option<()>
 /// *cred)`, kernel `security/security.c`; after the check of the user ids, also for signal 0.
 #[fexit(function = "security_task_kill")]
 fn security_task_kill(ctx: FExitContext) -> i32 {
-    try_kill(
-        Task(Ptr(ctx.arg::<u64>(0))),
-        Ptr(ctx.arg::<u64>(1)),
-        ctx.arg::<u64>(2) as u32,
-        ctx.arg::<i32>(4),
-    );
+    preempt::off(|| {
+        try_kill(
+            Task(Ptr(ctx.arg::<u64>(0))),
+            Ptr(ctx.arg::<u64>(1)),
+            ctx.arg::<u64>(2) as u32,
+            ctx.arg::<i32>(4),
+        );
+    });
     0
 }
 

@@ -9,6 +9,7 @@ use monitor_common::offsets::FieldId as F;
 use crate::emit::{Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX};
+use crate::preempt;
 
 /// `SOCK_STREAM`, `SOCK_DGRAM`, `SOCK_RAW`, `SOCK_SEQPACKET` (kernel `include/linux/net.h`).
 const STREAM: u32 = 1;
@@ -56,7 +57,9 @@ fn report(subject: &Subject, family: u32, sock_type: u32, protocol: u32, ret: i3
 /// `net/socket.c`; `kern` is 1 for the kernel's own sockets. Reached by io_uring and by 32-bit calls, too.
 #[fexit(function = "__sock_create")]
 fn sock_create(ctx: FExitContext) -> i32 {
-    try_create(&ctx);
+    preempt::off(|| {
+        try_create(&ctx);
+    });
     0
 }
 

@@ -13,6 +13,7 @@ use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, forget, read_user, regs};
 use crate::maps::{CALL_PROGRAMS, CALL_TABLE};
+use crate::preempt;
 
 /// A watched call that has ended.
 #[derive(Clone, Copy)]
@@ -35,9 +36,9 @@ enum Entry {
 /// of every task: a number that is not watched costs one read and one look into an array.
 #[btf_tracepoint(function = "sys_exit")]
 fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    if let Some(ended) = Ended::read(&ctx)
-        && Subject::current().is_some()
-    {
+    // The verifier lets no program go by a tail call while preemption is off: that one switches it off itself.
+    let ended = preempt::off(|| Ended::read(&ctx).filter(|_| Subject::current().is_some()));
+    if let Some(ended) = ended {
         // SAFETY: nothing here needs dropping; if there is no program for the call, this one just ends.
         unsafe { CALL_PROGRAMS.tail_call(&ctx, ended.call) };
     }
@@ -104,7 +105,9 @@ macro_rules! at_exit {
         #[doc = concat!("The calls that `", stringify!($leave), "` reports; reached by tail call from `sys_exit`.")]
         #[btf_tracepoint(function = "sys_exit")]
         fn $program(ctx: BtfTracePointContext) -> i32 {
+            preempt::off(|| {
             at_exit(&ctx, $leave);
+            });
             0
         }
     )+};
@@ -137,12 +140,14 @@ macro_rules! at_exit_if {
         #[doc = concat!("The calls that `", stringify!($leave), "` reports, if `", stringify!($wanted), "`.")]
         #[btf_tracepoint(function = "sys_exit")]
         fn $program(ctx: BtfTracePointContext) -> i32 {
+            preempt::off(|| {
             if let Some(ended) = Ended::read(&ctx)
                 && let Some(call) = Call::from_raw(ended.call)
                 && $wanted(call, &ended.arguments())
             {
                 at_exit(&ctx, $leave);
             }
+            });
             0
         }
     )+};

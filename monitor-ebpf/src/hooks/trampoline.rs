@@ -12,6 +12,7 @@ use monitor_common::call::Call;
 use super::{call, memory, ptrace, sensitive};
 use crate::filter::{self, Subject};
 use crate::kernel::{Ptr, read_kernel, regs};
+use crate::preempt;
 
 /// The registers, which are the function's argument. Read through a helper, because the verifier of 5.10 refuses a
 /// direct read of an argument whose type the function's own source file only declares, as most do.
@@ -41,7 +42,9 @@ macro_rules! at_exit {
         #[doc = concat!("End of [`Call::", stringify!($call), "`].")]
         #[fexit]
         fn $program(ctx: FExitContext) -> i32 {
+            preempt::off(|| {
             at_exit(&ctx, Call::$call, $compat, $leave);
+            });
             0
         }
     )+};
@@ -76,6 +79,33 @@ at_exit! {
     exit_perf_event_open: PerfEventOpen by sensitive::leave_perf;
     exit_fanotify_mark: FanotifyMark by call::leave_fanotify;
     exit_open_by_handle_at: OpenByHandleAt by call::leave_open;
+    exit_init_module: InitModule by sensitive::leave_rare;
+    exit_finit_module: FinitModule by sensitive::leave_rare;
+    exit_delete_module: DeleteModule by sensitive::leave_rare;
+    exit_kexec_load: KexecLoad by sensitive::leave_rare;
+    exit_kexec_file_load: KexecFileLoad by sensitive::leave_rare;
+    exit_reboot: Reboot by sensitive::leave_rare;
+    exit_iopl: Iopl by sensitive::leave_rare;
+    exit_ioperm: Ioperm by sensitive::leave_rare;
+    exit_modify_ldt: ModifyLdt by sensitive::leave_rare;
+    exit_syslog: Syslog by sensitive::leave_rare;
+    exit_settimeofday: Settimeofday by sensitive::leave_rare;
+    exit_clock_settime: ClockSettime by sensitive::leave_rare;
+    exit_clock_adjtime: ClockAdjtime by sensitive::leave_rare;
+    exit_adjtimex: Adjtimex by sensitive::leave_rare;
+    exit_quotactl: Quotactl by sensitive::leave_rare;
+    exit_quotactl_fd: QuotactlFd by sensitive::leave_rare;
+    exit_swapon: Swapon by sensitive::leave_rare;
+    exit_swapoff: Swapoff by sensitive::leave_rare;
+    exit_acct: Acct by sensitive::leave_rare;
+    exit_sethostname: Sethostname by sensitive::leave_rare;
+    exit_setdomainname: Setdomainname by sensitive::leave_rare;
+    exit_fanotify_init: FanotifyInit by sensitive::leave_rare;
+    exit_keyctl: Keyctl by sensitive::leave_rare;
+    exit_add_key: AddKey by sensitive::leave_rare;
+    exit_request_key: RequestKey by sensitive::leave_rare;
+    exit_userfaultfd: Userfaultfd by sensitive::leave_rare;
+    exit_io_uring_setup: IoUringSetup by sensitive::leave_rare;
 }
 
 // What credentials a 32-bit call changed is found by comparison at the task's next event; a mount is not.

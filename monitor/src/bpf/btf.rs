@@ -252,7 +252,12 @@ impl Btf {
 
     /// True if the kernel has a function of that name with type information.
     pub fn has_function(&self, name: &str) -> bool {
-        self.names.get(name.as_bytes()).is_some_and(|n| self.functions.contains_key(n))
+        self.function_id(name).is_some()
+    }
+
+    /// The type id of the function of that name.
+    pub fn function_id(&self, name: &str) -> Option<u32> {
+        self.names.get(name.as_bytes()).and_then(|n| self.functions.get(n)).copied()
     }
 
     /// True if the tracepoint of that name has type information.

@@ -22,6 +22,7 @@ use super::maps::Maps;
 use super::needs::Lacking;
 use super::offsets;
 use super::pins::Pins;
+use super::preempt;
 use super::probes::{Rung, SENSORS, Sensor};
 use super::resume::{Resumed, pin, take_over};
 use super::rings::Rings;
@@ -190,7 +191,7 @@ pub fn load(
     let lacking = Lacking::of(options.object, table.missing_required).map_err(LoadError::Object)?;
     let kernel = AyaBtf::parse(&raw, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
-    let mut bpf = create(options, &table.table)?;
+    let mut bpf = create(options, &preempt::link(options.object, &types), &table.table)?;
     let mut maps = Maps::loaded(&mut bpf);
     if let Some(pins) = options.pins {
         maps.pin(&pins.maps()).map_err(LoadError::Pins)?;
@@ -249,7 +250,7 @@ pub fn load(
     Ok(Kernel { loaded, rings, control, accounts, unwanted, daemon, resumed: None })
 }
 
-fn create(options: &LoaderOptions<'_>, table: &[u16; FIELD_COUNT]) -> Result<Ebpf, LoadError> {
+fn create(options: &LoaderOptions<'_>, object: &[u8], table: &[u16; FIELD_COUNT]) -> Result<Ebpf, LoadError> {
     let cpus = Rings::possible_cpus().map_err(LoadError::Object)?;
     let config = ConfigPod(options.config);
     let mut loader = EbpfLoader::new();
@@ -261,7 +262,7 @@ fn create(options: &LoaderOptions<'_>, table: &[u16; FIELD_COUNT]) -> Result<Ebp
     for (map, limit) in options.map_limits {
         loader.map_max_entries(map, *limit);
     }
-    loader.load(options.object).map_err(|error| {
+    loader.load(object).map_err(|error| {
         let text = chain(&error);
         if text.contains("Operation not permitted") {
             LoadError::Refused(text)

@@ -16,6 +16,7 @@ mod maps;
 mod needs;
 pub mod offsets;
 mod pins;
+mod preempt;
 pub mod probes;
 mod resume;
 mod ring;
