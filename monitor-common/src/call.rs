@@ -50,12 +50,6 @@ macro_rules! calls {
 impl Call {
     /// Every number on the wire is below this.
     pub const LIMIT: u32 = 256;
-
-    /// True for the calls that may change a task's ids and capabilities.
-    #[inline]
-    pub const fn sets_credentials(self) -> bool {
-        matches!(self as u32, 20..=29)
-    }
 }
 
 /// Calls that 32-bit programs may make through `socketcall(2)`: the first argument, and the call it means
@@ -90,6 +84,8 @@ pub mod table {
     pub const LEN: u32 = NUMBERS + OPERATIONS;
     /// In place of the number of a [`super::Call`]: `socketcall` itself, whose first argument says which call it is.
     pub const MULTIPLEXED: u32 = 0xffff;
+    /// Place of the program that compares tasks, among those of calls: no call has number 0.
+    pub const COMPARE: u32 = 0;
 
     /// The native call of a place.
     pub const fn native(place: u32) -> u32 {

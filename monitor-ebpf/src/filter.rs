@@ -84,11 +84,21 @@ impl Subject {
     #[inline(always)]
     pub(crate) fn current() -> Option<Self> {
         let ids = bpf_get_current_pid_tgid();
-        let (pid, tid) = ((ids >> 32) as u32, ids as u32);
+        Self::of(Task::current(), (ids >> 32) as u32, ids as u32)
+    }
+
+    /// The same for programs that 5.10 does not let ask for the ids.
+    #[inline(always)]
+    pub(crate) fn current_by_task() -> Option<Self> {
+        let task = Task::current();
+        Self::of(task, task.tgid(), task.tid())
+    }
+
+    #[inline(always)]
+    fn of(task: Task, pid: u32, tid: u32) -> Option<Self> {
         if pid == daemon_pid() {
             return None;
         }
-        let task = Task::current();
         if let Some(entry) = entry(tid) {
             return Some(Self {
                 task,
@@ -196,6 +206,18 @@ pub(crate) fn compare(subject: &Subject) {
         // SAFETY: as above.
         unsafe { (*entry).state = if reported { now } else { before } };
     }
+}
+
+/// True if [`compare`] or [`compare_creds`] has something to report.
+#[inline(always)]
+pub(crate) fn has_changed(subject: &Subject) -> bool {
+    if subject.runtime || subject.container == 0 {
+        return false;
+    }
+    let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return false };
+    // SAFETY: a live map value; this task is the only one to write its entry.
+    let (state, flags, old) = unsafe { ((*entry).state, (*entry).flags, ((*entry).uid, (*entry).euid)) };
+    state != digest(subject.task) || (flags & task_flags::CREDS != 0 && subject.task.uids() != old)
 }
 
 /// Compares how seccomp and `no_new_privs` confine a container task with what was last seen, and reports what has

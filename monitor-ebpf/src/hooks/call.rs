@@ -136,7 +136,7 @@ pub(crate) fn leave_cred(subject: &Subject, call: Call, args: &[u64; 6], ret: i6
 }
 
 /// `connect`, `bind`, `listen`.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn leave_socket(subject: &Subject, call: Call, args: &[u64; 6], ret: i64) {
     report_socket_call(subject, call, args, ret as i32);
 }

@@ -126,21 +126,24 @@ fn try_report(subject: &Subject, opened: Ptr, ret: i32, verdict: u64) -> Option<
     let (vfsmount, dentry) = (opened.follow(F::FileMnt), opened.follow(F::FileDentry));
     let inode = file::inode_of(opened);
     let facts = file::inode(inode);
-    out.body(FileOpen {
-        ino: facts.ino,
-        magic: facts.magic,
-        owner: if why & why::KERNEL_WRITE != 0 { cgroup_owner(dentry, facts.magic) } else { 0 },
-        file_mnt_ns: mount::namespace_inum(vfsmount),
-        mnt_ns: ns::mnt_inum(subject.task.mnt_ns()),
-        dev: facts.dev,
-        rdev: inode.read(F::InodeRdev),
-        mode: facts.mode,
-        flags,
-        ret,
-        why,
-        class,
-        layer: overlay::layer_of(inode, facts.magic),
-    });
+    let body = out.body_ptr();
+    // Field by field: a whole record on the stack would leave too little of its 512 bytes for the caller.
+    // SAFETY: `body` is the slot's payload, writable and aligned; every field is written.
+    unsafe {
+        (*body).ino = facts.ino;
+        (*body).magic = facts.magic;
+        (*body).owner = if why & why::KERNEL_WRITE != 0 { cgroup_owner(dentry, facts.magic) } else { 0 };
+        (*body).file_mnt_ns = mount::namespace_inum(vfsmount);
+        (*body).mnt_ns = ns::mnt_inum(subject.task.mnt_ns());
+        (*body).dev = facts.dev;
+        (*body).rdev = inode.read(F::InodeRdev);
+        (*body).mode = facts.mode;
+        (*body).flags = flags;
+        (*body).ret = ret;
+        (*body).why = why;
+        (*body).class = class;
+        (*body).layer = overlay::layer_of(inode, facts.magic);
+    }
     // A file of a kernel's file system is named up to the root of that, whatever it is mounted or bound as.
     let bare = why & (why::KERNEL_WRITE | why::KERNEL_READ) != 0 && why & why::FOREIGN == 0;
     out.path((if bare { Ptr::NULL } else { vfsmount }, dentry), (Ptr::NULL, Ptr::NULL));

@@ -68,12 +68,22 @@ impl Ended {
     /// The arguments, wherever the program put them.
     #[inline(always)]
     fn arguments(self) -> [u64; 6] {
-        match self.entry {
-            Entry::Native => regs::ended_arguments(self.regs),
-            Entry::Compat => regs::compat_arguments(self.regs),
-            Entry::Socketcall => read_user::<[u32; 6]>(regs::compat_arguments(self.regs)[1]).map(u64::from),
-        }
+        let mut args = [0; 6];
+        read_arguments(self.regs, self.entry as u32, &mut args);
+        args
     }
+}
+
+/// Not inlined: the stack that it needs is not the caller's.
+#[inline(never)]
+fn read_arguments(regs: Ptr, entry: u32, to: &mut [u64; 6]) {
+    *to = if entry == Entry::Native as u32 {
+        regs::ended_arguments(regs)
+    } else if entry == Entry::Compat as u32 {
+        regs::compat_arguments(regs)
+    } else {
+        read_user::<[u32; 6]>(regs::compat_arguments(regs)[1]).map(u64::from)
+    };
 }
 
 /// A place of the table, 0 beyond its end.
@@ -82,22 +92,40 @@ fn watched(index: u32) -> u32 {
     CALL_TABLE.get(index).copied().unwrap_or(0)
 }
 
+/// Hands a call to its family; true if the task is not as it was last seen, by a call that no hook explains, or by a
+/// write to kernel memory.
 #[inline(always)]
-fn at_exit(ctx: &BtfTracePointContext, leave: impl FnOnce(&Subject, Call, &[u64; 6], i64)) -> Option<()> {
+fn at_exit(ctx: &BtfTracePointContext, leave: impl FnOnce(&Subject, Call, &[u64; 6], i64)) -> Option<bool> {
     let mut subject = Subject::current()?;
     let ended = Ended::read(ctx)?;
     let call = Call::from_raw(ended.call)?;
     subject.compat = ended.entry != Entry::Native;
-    if !call.sets_credentials() {
-        // A write to kernel memory, or a call that is not watched, since the last event of this task.
-        filter::compare_creds(&subject);
-    }
     let args = ended.arguments();
     let (subject, call) = forget((subject, call));
     leave(&subject, call, &args, ctx.arg::<i64>(1));
-    // What the call changed is remembered, so that it is not reported again as unexplained.
-    filter::compare(&subject);
-    Some(())
+    Some(filter::has_changed(&subject))
+}
+
+/// Goes on in [`call_compare`] if there is something to report.
+#[inline(always)]
+fn go_on(ctx: &BtfTracePointContext, changed: Option<bool>) {
+    if changed == Some(true) {
+        // SAFETY: nothing here needs dropping; without the program this one just ends.
+        unsafe { CALL_PROGRAMS.tail_call(ctx, table::COMPARE) };
+    }
+}
+
+/// Reports what no hook explains of a task that has ended a watched call. A program of its own: the state record takes
+/// stack and verifier's time that the programs of the families need themselves.
+#[btf_tracepoint(function = "sys_exit")]
+fn call_compare(_ctx: BtfTracePointContext) -> i32 {
+    preempt::off(|| {
+        if let Some(subject) = Subject::current() {
+            filter::compare_creds(&subject);
+            filter::compare(&subject);
+        }
+    });
+    0
 }
 
 macro_rules! at_exit {
@@ -105,9 +133,8 @@ macro_rules! at_exit {
         #[doc = concat!("The calls that `", stringify!($leave), "` reports; reached by tail call from `sys_exit`.")]
         #[btf_tracepoint(function = "sys_exit")]
         fn $program(ctx: BtfTracePointContext) -> i32 {
-            preempt::off(|| {
-            at_exit(&ctx, $leave);
-            });
+            let changed = preempt::off(|| at_exit(&ctx, $leave));
+            go_on(&ctx, changed);
             0
         }
     )+};
@@ -140,14 +167,12 @@ macro_rules! at_exit_if {
         #[doc = concat!("The calls that `", stringify!($leave), "` reports, if `", stringify!($wanted), "`.")]
         #[btf_tracepoint(function = "sys_exit")]
         fn $program(ctx: BtfTracePointContext) -> i32 {
-            preempt::off(|| {
-            if let Some(ended) = Ended::read(&ctx)
-                && let Some(call) = Call::from_raw(ended.call)
-                && $wanted(call, &ended.arguments())
-            {
-                at_exit(&ctx, $leave);
-            }
+            let changed = preempt::off(|| {
+                let ended = Ended::read(&ctx)?;
+                let call = Call::from_raw(ended.call)?;
+                if $wanted(call, &ended.arguments()) { at_exit(&ctx, $leave) } else { None }
             });
+            go_on(&ctx, changed);
             0
         }
     )+};

@@ -23,7 +23,7 @@ fn sysctl_write(ctx: SysctlContext) -> i32 {
 fn try_write(ctx: &SysctlContext) -> Option<()> {
     // SAFETY: the context is valid while the program runs.
     let write = unsafe { (*ctx.sysctl).write };
-    let subject = Subject::current()?;
+    let subject = Subject::current_by_task()?;
     // The canary only reads: it must change nothing.
     if subject.runtime || (write == 0 && subject.container != KEY_CANARY) {
         return None;

@@ -123,16 +123,14 @@ pub(crate) fn read_kernel<T: Zeroable>(address: u64) -> T {
     }
 }
 
-/// A copy of which the verifier knows nothing: all the ways on which it had learned something different meet again
-/// here, and what follows is looked at once instead of once for each of them.
+/// The same value, of which the verifier knows nothing: all the ways on which it had learned something different meet
+/// again here, and what follows is looked at once instead of once for each of them.
 #[inline(always)]
-pub(crate) fn forget<T: Copy>(value: T) -> T {
-    let mut copy = MaybeUninit::<T>::uninit();
-    // SAFETY: both are on this program's stack, which the helper can always read; what it copies is a value.
-    unsafe {
-        bpf_probe_read_kernel(copy.as_mut_ptr().cast(), size_of::<T>() as u32, (&raw const value).cast());
-        copy.assume_init()
-    }
+pub(crate) fn forget<T: Copy>(mut value: T) -> T {
+    let at = &raw mut value;
+    // SAFETY: the value is on this program's stack, which the helper can always read, and is copied onto itself.
+    unsafe { bpf_probe_read_kernel(at.cast(), size_of::<T>() as u32, at.cast_const().cast()) };
+    value
 }
 
 /// Reads a value from a user address of the current task; zero if that fails.

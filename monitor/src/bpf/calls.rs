@@ -12,7 +12,9 @@ use super::maps::Maps;
 
 /// The program that sees the end of every system call.
 pub(super) const DISPATCHER: &str = "sys_exit";
-/// The tracepoint it and the programs behind it are on.
+/// The program that goes on where a call has left its task changed.
+pub(super) const COMPARE: &str = "call_compare";
+/// The tracepoint they and the programs behind it are on.
 const TRACEPOINT: &str = "sys_exit";
 
 /// The maps of the switchboard. They must live as long as the programs: the kernel empties an array of programs
@@ -49,6 +51,8 @@ impl Calls {
             if cfg!(target_arch = "x86_64") {
                 self.write(I386_SOCKETCALL, Entry::Compat, table::MULTIPLEXED)?;
             }
+            let compare = load(bpf, kernel, COMPARE)?.fd().map_err(explain)?;
+            self.programs.set(table::COMPARE, compare, 0).map_err(|e| format!("map CALL_PROGRAMS: {e}"))?;
             let dispatcher = load(bpf, kernel, DISPATCHER)?;
             let id = dispatcher.attach().map_err(explain)?;
             links.push((DISPATCHER, FdLink::from(dispatcher.take_link(id).map_err(explain)?).into()));

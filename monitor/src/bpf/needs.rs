@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use aya_obj::generated::bpf_insn;
 use monitor_common::offsets::{FIELD_COUNT, FieldId};
 
-use super::calls::DISPATCHER;
+use super::calls::{COMPARE, DISPATCHER};
 use super::probes::{Attach, Probe, Sensor};
 
 /// The map that the offset table is in, and the name of the table.
@@ -106,8 +106,8 @@ impl Lacking {
 
     /// Refuses a program that would read a missing field.
     pub(super) fn check(&self, probe: &Probe) -> Result<(), String> {
-        let dispatcher = matches!(probe.attach, Attach::Calls(_)).then_some(DISPATCHER);
-        let programs = [Some(probe.program), dispatcher];
+        let is_call = matches!(probe.attach, Attach::Calls(_));
+        let programs = [Some(probe.program), is_call.then_some(DISPATCHER), is_call.then_some(COMPARE)];
         let found: Vec<String> =
             programs.into_iter().flatten().flat_map(|name| self.of_program(name)).collect();
         if found.is_empty() {
