@@ -179,7 +179,7 @@ pub(crate) struct VmFlags {
     #[arg(long, value_name = "WORDS", default_value = "")]
     pub(crate) append: String,
     /// Seconds a guest may take in all
-    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1500)]
     pub(crate) timeout: u64,
     /// Look for newer kernels even if one is cached
     #[arg(long)]

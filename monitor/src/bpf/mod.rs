@@ -22,6 +22,8 @@ mod resume;
 mod ring;
 mod rings;
 mod selftest;
+#[cfg(test)]
+mod stack;
 
 pub use accounts::Accounts;
 pub use control::{Control, Unwanted};

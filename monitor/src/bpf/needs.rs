@@ -290,8 +290,10 @@ mod tests {
         assert!(!needs.reads("process_exec", FieldId::SkFamily));
         for sensor in super::super::probes::SENSORS {
             for probe in sensor.rungs.iter().flat_map(|rung| rung.probes) {
-                let reads = needs.0.get(probe.program).is_some_and(|fields| !fields.is_empty());
-                assert!(reads, "{} reads nothing", probe.program);
+                let fields =
+                    needs.0.get(probe.program).unwrap_or_else(|| panic!("no program {}", probe.program));
+                // Some of the others are told all by their context.
+                assert!(!sensor.required || !fields.is_empty(), "{} reads nothing", probe.program);
             }
         }
         // Whatever the sources name is found in some program.

@@ -22,6 +22,7 @@ pub(crate) struct Kernel {
     pub(crate) append: String,
     pub(crate) cgroups: Vec<Layout>,
     pub(crate) rungs: Vec<String>,
+    pub(crate) runtimes: Vec<String>,
     pub(crate) cpus: u8,
     pub(crate) why: String,
 }

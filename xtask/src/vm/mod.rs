@@ -120,6 +120,7 @@ impl<'a> Matrix<'a> {
         let mut words = Vec::new();
         if row.kernel.cgroups.first() == Some(&row.layout) {
             words.extend(["--rung".to_owned(), row.kernel.rungs.join(",")]);
+            words.extend(["--runtime".to_owned(), row.kernel.runtimes.join(",")]);
         } else {
             words.extend(["--rung", "trampoline", "--runtime", "runc"].map(str::to_owned));
         }
