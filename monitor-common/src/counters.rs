@@ -15,14 +15,22 @@ pub enum Counter {
     BudgetsFull = 3,
     /// Losses whose container cannot be told because `LOSSES` was full.
     LossesFull = 4,
+    /// Entries that found `STORAGE` full.
+    StorageFull = 5,
 }
 
 impl Counter {
     /// How many there are.
-    pub const COUNT: u32 = 5;
+    pub const COUNT: u32 = 6;
     /// Every counter.
-    pub const ALL: &'static [Self] =
-        &[Self::TasksFull, Self::CgroupsFull, Self::ContainersFull, Self::BudgetsFull, Self::LossesFull];
+    pub const ALL: &'static [Self] = &[
+        Self::TasksFull,
+        Self::CgroupsFull,
+        Self::ContainersFull,
+        Self::BudgetsFull,
+        Self::LossesFull,
+        Self::StorageFull,
+    ];
 
     /// The map that was full.
     pub const fn map(self) -> &'static str {
@@ -32,6 +40,7 @@ impl Counter {
             Self::ContainersFull => "CONTAINERS",
             Self::BudgetsFull => "BUDGETS",
             Self::LossesFull => "LOSSES",
+            Self::StorageFull => "STORAGE",
         }
     }
 }

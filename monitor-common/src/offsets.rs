@@ -50,6 +50,7 @@ kernel_fields! {
     TaskNsproxy: required "task_struct"."nsproxy";
     TaskCgroups: required "task_struct"."cgroups";
     TaskSignal: required "task_struct"."signal";
+    TaskFlags: required "task_struct"."flags";
     TaskExecId: optional "task_struct"."self_exec_id";
     TaskExitCode: required "task_struct"."exit_code";
     TaskAtomicFlags: optional "task_struct"."atomic_flags";
@@ -133,6 +134,8 @@ kernel_fields! {
     MountNs: required "mount"."mnt_ns";
     MountList: optional "mount"."mnt_list";
     MountNode: optional "mount"."mnt_node";
+    // Never used again, unlike the inode number. Its own field until 6.17.
+    MntId: optional "mnt_namespace"."ns.ns_id" | "mnt_namespace"."seq";
     MntNsList: optional "mnt_namespace"."list";
     MntNsLast: optional "mnt_namespace"."mnt_last_node";
     MntNsTree: optional "mnt_namespace"."mounts";

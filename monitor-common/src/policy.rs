@@ -26,6 +26,26 @@ pub struct CgroupEntry {
 pub struct ContainerEntry {
     /// When it reached ENTRY, nanoseconds since boot; 0 while it is set up.
     pub entered: u64,
+    /// Unique id of its mount namespace; 0 if it is the host's, or not known.
+    pub mnt_id: u64,
+    /// Device of the overlay that is its root; 0 if its root is none.
+    pub root_dev: u32,
+    /// Unused, 0.
+    pub reserved: u32,
+}
+
+impl ContainerEntry {
+    /// The keys of `STORAGE` by which its files are known; 0 for none.
+    #[inline(always)]
+    pub const fn storage(&self) -> [u64; 2] {
+        [self.mnt_id, if self.root_dev == 0 { 0 } else { storage_of_device(self.root_dev) }]
+    }
+}
+
+/// Key of `STORAGE` for the files of an overlay. Those that are reached through a mount namespace have its unique id.
+#[inline(always)]
+pub const fn storage_of_device(dev: u32) -> u64 {
+    dev as u64 | 1 << 63
 }
 
 /// Value of `TASKS`, by thread id: tasks of containers and tasks of trusted runtimes.

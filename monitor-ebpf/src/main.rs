@@ -15,6 +15,7 @@ mod hooks;
 mod kernel;
 mod maps;
 mod preempt;
+mod storage;
 mod watch;
 
 #[panic_handler]

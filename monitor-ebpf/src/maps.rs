@@ -28,6 +28,10 @@ pub(crate) static CGROUPS: HashMap<u64, CgroupEntry, 16_384> = HashMap::new();
 #[btf_map]
 pub(crate) static CONTAINERS: HashMap<u64, ContainerEntry, 8_192> = HashMap::new();
 
+/// Containers by what their files are known by on the host ([`ContainerEntry::storage`]): two entries each at most.
+#[btf_map]
+pub(crate) static STORAGE: HashMap<u64, u64, 16_384> = HashMap::new();
+
 /// Tasks of containers and of trusted runtimes: 32,768 is the default `pid_max`.
 #[btf_map]
 pub(crate) static TASKS: HashMap<u32, TaskEntry, 32_768> = HashMap::new();

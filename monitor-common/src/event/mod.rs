@@ -18,6 +18,7 @@ mod file;
 mod file_receive;
 mod fork;
 mod header;
+mod host_exec;
 mod io_uring;
 mod ioctl;
 pub mod layer;
@@ -53,6 +54,7 @@ pub use file::{FileOpen, why};
 pub use file_receive::FileReceive;
 pub use fork::Fork;
 pub use header::{HEADER_LEN, Header, flags};
+pub use host_exec::HostExec;
 pub use io_uring::{IoUring, IoUringOp};
 pub use ioctl::{Ioctl, cmd as ioctl_cmd};
 pub use memfd::Memfd;
@@ -204,6 +206,8 @@ events! {
     Ptrace(Ptrace) = 51, "ptrace";
     /// A piece of the arguments or the environment of an exec: joined into its record, and no event of the output.
     ExecArgs(ExecArgs) = 110, "exec_args";
+    /// A process of the host executed a file of a container, or the kernel started a helper.
+    HostExec(HostExec) = 111, "host_exec";
     /// A signal left its container.
     Signal(Signal) = 112, "signal";
     /// Memory was made executable that no file of the image is behind.

@@ -12,6 +12,7 @@ use crate::kernel::task::Task;
 use crate::kernel::{Ptr, cgroup, file};
 use crate::maps::{CGROUPS, CONTAINERS, TRUSTED, config, count};
 use crate::preempt;
+use crate::storage;
 
 /// Tail of a cgroup record: one path.
 const TAIL: usize = STRING_MAX + 8;
@@ -85,6 +86,7 @@ fn try_rmdir(cgrp: Ptr, path: u64) -> Option<()> {
     if container != 0 {
         let _ = CGROUPS.remove(&id);
         if container == id {
+            storage::forget(id);
             let _ = CONTAINERS.remove(&id);
         }
     }

@@ -10,6 +10,7 @@ mod datagram;
 mod dns;
 mod file;
 mod flood;
+mod host_exec;
 mod io_uring;
 mod ioctl;
 mod memory;

@@ -3,19 +3,20 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use monitor_common::counters::Counter;
 use monitor_common::event::{EventKind, Exec, Exit, Fork, Namespace, exec_args, state_reason, transition};
 use monitor_common::offsets::FieldId as F;
-use monitor_common::policy::{ContainerEntry, KEY_MNT_NS, TaskEntry, task_flags, trust};
+use monitor_common::policy::{KEY_MNT_NS, TaskEntry, task_flags, trust};
 
 use super::arguments::{self, Strings};
 use super::cgroup::{report_born, trusted};
+use super::host_exec;
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, cgroup, file, forget, mount, ns, overlay};
-use crate::maps::{CONTAINERS, TASKS, config, count, daemon_pid};
+use crate::maps::{CONTAINERS, TASKS, config, daemon_pid};
 use crate::preempt;
+use crate::storage;
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
 /// `include/trace/events/sched.h`; called from `fs/exec.c` when the new program is in place.
@@ -93,7 +94,10 @@ fn process_exec_record(ctx: BtfTracePointContext) -> i32 {
 fn try_exec_record(bprm: Ptr) -> Option<()> {
     let executable = bprm.follow(F::BinprmFile);
     let inode = file::inode_of(executable);
-    let subject = Subject::current()?;
+    let Some(subject) = Subject::current() else {
+        host_exec::look(executable, inode);
+        return None;
+    };
     let how = take_transition(subject.tid);
     let strings = arguments::send(&subject);
     report_exec(&subject, executable, inode, how, &strings);
@@ -159,9 +163,7 @@ fn enter(known: Subject) -> (Subject, u32) {
     if entered == 0 {
         // SAFETY: the helper has no preconditions.
         let now = unsafe { bpf_ktime_get_boot_ns() };
-        if CONTAINERS.insert(&container, &ContainerEntry { entered: now }, 0).is_err() {
-            count(Counter::ContainersFull);
-        }
+        storage::enter(known.task, container, now);
         how = transition::ENTRY;
     }
     become_inside(known.task, known.tid, container);

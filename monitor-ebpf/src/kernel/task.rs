@@ -49,6 +49,12 @@ impl Task {
         Self(self.0.follow(F::TaskRealParent))
     }
 
+    /// True for a task of the kernel's own: `PF_KTHREAD` (kernel `include/linux/sched.h`).
+    #[inline(always)]
+    pub(crate) fn is_kernel_thread(self) -> bool {
+        self.0.read::<u32>(F::TaskFlags) & 0x0020_0000 != 0
+    }
+
     /// Process id of the real parent.
     #[inline(always)]
     pub(crate) fn ppid(self) -> u32 {

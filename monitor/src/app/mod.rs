@@ -1,5 +1,6 @@
 //! Puts the parts together for the verbs that watch the kernel: the order of starting and of stopping.
 
+mod adopt;
 pub mod canary;
 mod canary_files;
 mod delivery;
@@ -25,7 +26,7 @@ pub use pins::unpin;
 
 use crate::bpf::{self, Kernel, Loaded, LoaderOptions};
 use crate::cli::{RunArgs, find_rule};
-use crate::container::{HostPaths, Registry, Resolver, Scanned};
+use crate::container::{HostPaths, Registry, Resolver};
 use crate::detect::{ControlSocket, DetectConfig, Detector, NetworkFacts, RULES};
 use crate::diag::{Code, Diagnostic, Exit};
 use crate::ingest::Received;
@@ -33,7 +34,7 @@ use crate::output::Status;
 use crate::pipeline::Pipeline;
 use edge::Edge;
 use hot::{Mailbox, Source, Wake};
-use monitor_common::policy::{Config, TaskEntry, task_flags};
+use monitor_common::policy::Config;
 use start::{Host, boot_now};
 
 /// The eBPF object, embedded; empty if it had not been built.
@@ -118,7 +119,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
             received = pins::resume(&mut pipeline, &rings, &mut accounts, &resumed)?;
             // What waits in the rings is about containers that somebody knew.
             let running = resolver.scan();
-            adopt(&mut control, &running).map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
+            adopt::containers(&mut control, &running, &host.config)
+                .map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
             found = Some(running.len());
             for scanned in running {
                 // At once, and not by the edge: their records are next.
@@ -143,7 +145,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         None => {
             let found = resolver.scan();
             let running = found.len();
-            adopt(&mut control, &found).map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
+            adopt::containers(&mut control, &found, &host.config)
+                .map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
             mailbox.send(Wake::Scanned(found));
             running
         }
@@ -235,33 +238,6 @@ fn selftest(loaded: &mut Loaded, host: &Host) -> Result<(), Diagnostic> {
         bpf::SelfTestError::Abi { .. } => Diagnostic::new(Code::AbiMismatch).note(e.to_string()),
         bpf::SelfTestError::Mismatch { .. } => failed(e.to_string()),
     })
-}
-
-/// Tells the kernel side of the containers that were running before it.
-fn adopt(control: &mut bpf::Control, found: &[Scanned]) -> Result<(), String> {
-    for container in found {
-        let key = container.key.0;
-        let entered = container.processes.get(container.first).map_or(1, |p| p.key.started.max(1));
-        control.add_container(key, entered)?;
-        for cgroup in &container.cgroup_ids {
-            control.add_cgroup(*cgroup, key)?;
-        }
-        for task in &container.tasks {
-            control.add_task(
-                task.tid,
-                TaskEntry {
-                    container: key,
-                    cap_permitted: task.cap_permitted,
-                    flags: task_flags::CREDS,
-                    uid: task.uid,
-                    euid: task.euid,
-                    suid: task.suid,
-                    ..TaskEntry::default()
-                },
-            )?;
-        }
-    }
-    Ok(())
 }
 
 /// Puts this thread before ordinary work: a finding must not wait behind the flood that hides it. What it may take is

@@ -82,7 +82,10 @@ impl Host {
             daemon_pid: std::process::id(),
             devtmpfs_dev: file_id(Path::new("/dev")).map_or(0, |id| id.dev),
         };
+        // Where process 1 does not let itself be looked at, a daemon in its mount namespace has the same root.
+        let shares_mounts = namespace_inode(facts.daemon_pid, "mnt").is_ok_and(|own| own == facts.mnt_ns);
         let root = file_id(Path::new("/proc/1/root/"))
+            .or_else(|refused| if shares_mounts { file_id(Path::new("/")) } else { Err(refused) })
             .or_else(|_| file_id(Path::new("/proc/2/root/")))
             .unwrap_or_default();
         let key = layout.key(root_cgroup).0;

@@ -36,6 +36,7 @@ pub struct Control {
     addresses: HashMap<MapData, Address, u32>,
     cgroups: HashMap<MapData, u64, CgroupPod>,
     containers: HashMap<MapData, u64, ContainerPod>,
+    storage: HashMap<MapData, u64, u64>,
     tasks: HashMap<MapData, u32, TaskPod>,
 }
 
@@ -47,6 +48,7 @@ impl Control {
             names: maps.take("NAMES")?,
             cgroups: maps.take("CGROUPS")?,
             containers: maps.take("CONTAINERS")?,
+            storage: maps.take("STORAGE")?,
             tasks: maps.take("TASKS")?,
             addresses: maps.take("ADDRESSES")?,
         })
@@ -96,11 +98,11 @@ impl Control {
     ///
     /// # Errors
     /// The map is full, or the kernel refused.
-    pub fn add_container(&mut self, container: u64, entered: u64) -> Result<(), String> {
-        ignore_existing(
-            self.containers.insert(container, ContainerPod(ContainerEntry { entered }), NOEXIST),
-            "CONTAINERS",
-        )
+    pub fn add_container(&mut self, container: u64, entry: ContainerEntry) -> Result<(), String> {
+        for key in entry.storage().into_iter().filter(|key| *key != 0) {
+            ignore_existing(self.storage.insert(key, container, NOEXIST), "STORAGE")?;
+        }
+        ignore_existing(self.containers.insert(container, ContainerPod(entry), NOEXIST), "CONTAINERS")
     }
 
     /// Makes a task that is already running known, unless the kernel side has done so.

@@ -1,4 +1,4 @@
-//! I-2: a container's processes stay in its cgroup (C07, C08).
+//! I-2: a container's processes stay in its cgroup (C07, C08); I-14: and no others come into it (C10).
 
 use monitor_common::event::{Cgroup, EventRef, cgroup_op};
 use monitor_common::policy::KEY_V1;
@@ -16,7 +16,11 @@ pub(super) fn removed_container(c: &Cgroup) -> Option<ContainerKey> {
 
 /// The acting process may be one of the host: it is not asked for a baseline.
 pub(super) fn check(ev: &EventRef<'_>, c: &Cgroup, procs: &dyn Lineage, sink: &mut Sink<'_>) {
-    let stays = c.task_container == 0 || c.dst_container == c.task_container;
+    if c.task_container == 0 {
+        check_injected(ev, c, procs, sink);
+        return;
+    }
+    let stays = c.dst_container == c.task_container;
     if stays || c.task_runtime != 0 || c.mover_trusted != 0 {
         return;
     }
@@ -31,6 +35,16 @@ pub(super) fn check(ev: &EventRef<'_>, c: &Cgroup, procs: &dyn Lineage, sink: &m
         sink.subject.container = ContainerKey(c.task_container);
     }
     sink.report(rule, severity, Outcome::Succeeded, || evidence(ev, c, procs));
+}
+
+/// C10: a task of the host was put into a container, and not by a runtime or an engine.
+fn check_injected(ev: &EventRef<'_>, c: &Cgroup, procs: &dyn Lineage, sink: &mut Sink<'_>) {
+    let arrives = matches!(c.op, cgroup_op::ATTACH | cgroup_op::BORN);
+    if !arrives || c.dst_container == 0 || c.task_runtime != 0 || c.mover_trusted != 0 {
+        return;
+    }
+    sink.subject.container = ContainerKey(c.dst_container);
+    sink.report(Rule::C10, Severity::Warning, Outcome::Succeeded, || evidence(ev, c, procs));
 }
 
 fn evidence(ev: &EventRef<'_>, c: &Cgroup, procs: &dyn Lineage) -> Vec<Evidence> {

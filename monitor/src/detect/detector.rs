@@ -118,6 +118,10 @@ impl Detector {
         if ev.header.has(flags::RUNTIME) {
             return;
         }
+        if let Payload::HostExec(e) = &payload {
+            program::check_host(ev, e, procs, &mut sink);
+            return;
+        }
         let Some(container) = container else { return };
 
         // The records that carry a baseline may come before the container has it.
@@ -183,7 +187,7 @@ impl Detector {
             Payload::Fanotify(f) => control::check_fanotify(&cx, f, &mut sink),
             Payload::Dns(d) => network::check_name(&cx, d, &mut sink),
             Payload::Sysctl(_) => control::check_setting(&cx, &mut sink),
-            Payload::Cgroup(_) => {}
+            Payload::Cgroup(_) | Payload::HostExec(_) => {}
         }
     }
 

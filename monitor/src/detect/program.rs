@@ -1,11 +1,13 @@
-//! I-15: code comes from the image (F01, F02, F03, D17); F18: a program says what it is.
+//! I-15: code comes from the image (F01, F02, F03, D17); F18: a program says what it is; I-12, I-13: the host runs
+//! no code of a container.
 
-use monitor_common::event::{Exec, Memory, layer, memory_kind, transition};
+use monitor_common::event::{EventRef, Exec, HostExec, Memory, layer, memory_kind, transition};
 
-use super::context::{Context, Sink, compared, observed, path};
+use super::context::{Context, Lineage, Sink, compared, container_value, observed, path, push_bytes};
 use super::magic;
 use super::rules::Rule;
 use super::types::{Evidence, Outcome, Severity, Value};
+use crate::container::ContainerKey;
 
 /// What is known of a file that code comes from.
 struct Code {
@@ -121,3 +123,42 @@ pub(super) fn check_memory(cx: &Context<'_>, m: &Memory, sink: &mut Sink<'_>) {
 
 /// `PROT_WRITE` (kernel `include/uapi/asm-generic/mman-common.h`).
 const PROT_WRITE: u32 = 2;
+
+/// Where engines keep the layers of containers. The kernel's helpers are looked up by path on the host, so that one that
+/// was put into a layer shows under one of these.
+const STORAGE: &[&[u8]] = &[
+    b"/var/lib/docker/",
+    b"/var/lib/containerd/",
+    b"/var/lib/containers/storage/",
+    b"/var/lib/rancher/",
+    b"/var/lib/kubelet/pods/",
+    b"/run/containerd/",
+    b"/run/k3s/",
+];
+
+/// I-12 and I-13: the acting process is one of the host; the finding is about the container, if it is known.
+pub(super) fn check_host(ev: &EventRef<'_>, e: &HostExec, procs: &dyn Lineage, sink: &mut Sink<'_>) {
+    let file = path(ev.string(0));
+    let is_stored = || STORAGE.iter().any(|place| file.starts_with(place));
+    let rule = match e.helper {
+        0 if e.exe_container != 0 => Rule::I12,
+        1 if e.exe_container != 0 || is_stored() => Rule::I13,
+        _ => return,
+    };
+    sink.subject.container = ContainerKey(e.exe_container);
+    sink.report(rule, Severity::Critical, Outcome::Succeeded, || {
+        let mut list = vec![
+            compared("storage", container_value(0), container_value(e.exe_container)),
+            observed("exe", Value::Bytes(file)),
+            observed("exe_ino", Value::Number(e.exe_ino)),
+            observed("filesystem", magic::value(e.exe_magic)),
+            observed("exe_mnt_ns", Value::Namespace("mnt", e.exe_mnt_ns)),
+        ];
+        if let Some(parent) = procs.process(e.ppid) {
+            push_bytes(&mut list, "parent_exe", &parent.program.exe);
+        }
+        let argv: Vec<u8> = ev.string(1).bytes.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
+        push_bytes(&mut list, "argv", argv.trim_ascii_end());
+        list
+    });
+}

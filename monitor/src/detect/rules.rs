@@ -195,6 +195,9 @@ rules! {
     F03 = tasks::F03;
     F18 = tasks::F18;
     D17 = tasks::D17;
+    I12 = tasks::I12;
+    I13 = tasks::I13;
+    C10 = tasks::C10;
     C03 = RuleInfo {
         id: "C03",
         title: "New namespaces made after start",

@@ -36,6 +36,9 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("F03", &["process", "memory"]),
     ("F18", &["process"]),
     ("D17", &["memory"]),
+    ("I-12", &["process"]),
+    ("I-13", &["process"]),
+    ("C10", &["cgroup"]),
     ("C03", &["namespace", "process"]),
     ("C04", &["mount"]),
     ("I-5", &["file_handle", "file"]),
@@ -109,6 +112,17 @@ const PARTS: &[(&str, &str)] = &[
     ("B14", "by rule B14 the access itself, by I-4 the files opened with it"),
     ("A08", "that the flag is lost; that it was never there is posture"),
     ("A10", "the access, before the memory is written; files of `/proc/<pid>` where trampolines are allowed"),
+    (
+        "B19",
+        "a container's files by what they are; layers on the host's own file system by where engines keep them; not \
+         what a helper is told to do",
+    ),
+    (
+        "B27",
+        "execs of files of containers with a cgroup of their own; not libraries that a host process maps, nor scripts, \
+         which show as their interpreter",
+    ),
+    ("C10", "tasks moved into the container's cgroup; not born there, nor what outlives the container"),
     ("D17", "once for each program; not the place that system calls come from"),
     ("F12", "across a container's border, where trampolines are allowed"),
     ("F18", "names like those of the kernel's threads; mounts over /proc/<pid> are reported as mounts"),

@@ -7,6 +7,7 @@ mod hashes;
 mod mutate;
 mod older;
 mod pinned;
+mod reverse;
 mod storm;
 
 use std::collections::BTreeSet;
@@ -208,7 +209,8 @@ impl Stage {
         }
         pinned::run(self, rung, &mut claims, tally)?;
         arguments::run(self, rung, tally)?;
-        hashes::run(self, rung, tally)
+        hashes::run(self, rung, tally)?;
+        reverse::run(self, rung, tally)
     }
 
     /// What the daemon said beside what scenarios asked for.

@@ -164,3 +164,40 @@ pub(super) const D17: RuleInfo = RuleInfo {
            name. Loaders of code that never touches a disk need it. Said once for each program.",
     benign: "Everything that compiles as it runs: Java, Node.js, .NET, LuaJIT, PCRE, QEMU.",
 };
+
+pub(super) const I12: RuleInfo = RuleInfo {
+    id: "I-12",
+    title: "Host process runs a container's file",
+    severity: Severity::Critical,
+    behaviours: &["B27"],
+    attack: &["T1611", "T1574.006"],
+    invariant: Some("I-12"),
+    what: "A process of the host, which is no container runtime, executed a file on a container's storage: the container \
+           decides what runs on the host, with the rights of whoever ran it (CVE-2019-14271, CVE-2025-23266).",
+    benign: "Somebody who enters a container's mount namespace by hand (`nsenter`), or runs its files through \
+             /proc/<pid>/root. Use the engine's `exec` instead.",
+};
+
+pub(super) const I13: RuleInfo = RuleInfo {
+    id: "I-13",
+    title: "Kernel helper runs a container's file",
+    severity: Severity::Critical,
+    behaviours: &["B19"],
+    attack: &["T1611"],
+    invariant: Some("I-13"),
+    what: "The kernel itself started a program from a container's storage, as root on the host: core_pattern, \
+           modprobe, release_agent or another helper was set to a path that the container controls.",
+    benign: "None is known.",
+};
+
+pub(super) const C10: RuleInfo = RuleInfo {
+    id: "C10",
+    title: "Process of the host put into a container",
+    severity: Severity::Warning,
+    behaviours: &["C10"],
+    attack: &["T1611"],
+    invariant: Some("I-14"),
+    what: "A task that was born outside arrived in the container's cgroup, and no runtime or engine brought it: it may \
+           have the host's namespaces and rights while tools take it for one of the container.",
+    benign: "An administrator's shell that moves a process to limit it.",
+};

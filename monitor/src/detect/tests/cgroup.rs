@@ -43,7 +43,6 @@ fn moved_out() {
     check(moved(ATTACH, OWN, OWN, |_| ()), &[]);
     check(moved(ATTACH, OWN, 0, |c| c.mover_trusted = 1).by_host(), &[]);
     check(moved(ATTACH, OWN, 0, |c| c.task_runtime = 1).by_host(), &[]);
-    check(moved(ATTACH, 0, OWN, |_| ()).by_host(), &[]);
     check(moved(ATTACH, OWN, 0, |_| ()).by_runtime(), &[]);
     check(moved(cgroup_op::MKDIR, OWN, 0, |_| ()), &[]);
 }
@@ -55,8 +54,21 @@ fn born_elsewhere() {
     check(moved(BORN, OWN, OTHER, |_| ()), &[("C08", Critical, Succeeded)]);
     check(moved(BORN, OWN, OWN, |_| ()), &[]);
     // `runc exec` puts its child into the container's cgroup at birth.
-    check(moved(BORN, 0, OWN, |_| ()).by_host(), &[]);
     check(moved(BORN, 0, OWN, |_| ()).by_runtime(), &[]);
+}
+
+#[test]
+fn brought_in() {
+    use cgroup_op::{ATTACH, BORN, MKDIR};
+    let found = check(moved(ATTACH, 0, OWN, |_| ()).by_host(), &[("C10", Warning, Succeeded)]);
+    assert_eq!(fact(&found[0], "cgroup_container"), (Some(&Value::Word("host")), &Value::Hex(OWN)));
+    assert_eq!(found[0].container, ContainerKey(OWN));
+    check(moved(BORN, 0, OWN, |_| ()).by_host(), &[("C10", Warning, Succeeded)]);
+
+    check(moved(ATTACH, 0, OWN, |c| c.mover_trusted = 1).by_host(), &[]);
+    check(moved(ATTACH, 0, OWN, |c| c.task_runtime = 1).by_host(), &[]);
+    check(moved(ATTACH, 0, 0, |_| ()).by_host(), &[]);
+    check(moved(MKDIR, 0, OWN, |_| ()).by_host(), &[]);
 }
 
 #[test]

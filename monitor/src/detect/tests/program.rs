@@ -1,8 +1,8 @@
 //! I-8, I-10, I-15, F18, D17.
 
-use monitor_common::event::{EventKind, Exec, Memory, State, layer, state_reason, transition};
+use monitor_common::event::{EventKind, Exec, HostExec, Memory, State, layer, state_reason, transition};
 
-use super::build::{Brief, ENTERED, ROOT_DEV, Rec, World, base_state, fact, process, rec};
+use super::build::{Brief, ENTERED, OWN, ROOT_DEV, Rec, World, base_state, fact, process, rec};
 use super::namespace;
 use crate::detect::Outcome::{Denied, Succeeded};
 use crate::detect::Severity::{Critical, Notice, Warning};
@@ -123,4 +123,32 @@ fn confinement_that_is_lost() {
     );
     assert_eq!(fact(&found[0], "seccomp"), (Some(&Value::Number(2)), &Value::Number(0)));
     check(namespace::state(state_reason::CHANGE, |s| s.seccomp = 2), &[]);
+}
+
+pub(super) fn host(change: impl FnOnce(&mut HostExec)) -> Rec {
+    let mut e = HostExec { exe_mnt_ns: 1, exe_nlink: 1, ..HostExec::default() };
+    change(&mut e);
+    rec(EventKind::HostExec, e).by_host()
+}
+
+#[test]
+fn code_of_a_container_on_the_host() {
+    let found = check(
+        host(|e| e.exe_container = OWN).path("/bin/x").text(b"x\0-v\0"),
+        &[("I-12", Critical, Succeeded)],
+    );
+    assert_eq!(fact(&found[0], "storage"), (Some(&Value::Word("host")), &Value::Hex(OWN)));
+    assert_eq!(fact(&found[0], "argv").1, &Value::Bytes(b"x -v".to_vec()));
+    assert_eq!(found[0].container.0, OWN);
+    check(host(|e| e.exe_container = OWN).by_runtime(), &[]);
+}
+
+#[test]
+fn helpers_of_the_kernel() {
+    let helper = |e: &mut HostExec| e.helper = 1;
+    check(host(helper).path("/sbin/modprobe").text(b"modprobe\0"), &[]);
+    let layer = host(helper).path("/var/lib/docker/overlay2/abc/diff/cmd").text(b"cmd\0");
+    check(layer, &[("I-13", Critical, Succeeded)]);
+    let inside = |e: &mut HostExec| (e.helper, e.exe_container) = (1, OWN);
+    check(host(inside).path("/cmd").text(b"cmd\0"), &[("I-13", Critical, Succeeded)]);
 }
