@@ -15,6 +15,7 @@ pub mod network;
 pub mod offsets;
 pub mod policy;
 pub mod preempt;
+pub mod twice;
 
 /// Version of everything in this crate. The loader refuses an eBPF object that was built from another one.
 pub const ABI_VERSION: u32 = 2;

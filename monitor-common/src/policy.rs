@@ -240,6 +240,10 @@ pub struct Config {
     pub host_root_dev: u32,
     /// 1 if the environment of programs is wanted.
     pub environ: u32,
+    /// 1 if programs of tracepoints can be preempted.
+    pub preemptible: u32,
+    /// No meaning.
+    pub reserved: u32,
     /// Inode of the initial root directory.
     pub host_root_ino: u64,
     /// Id of the root cgroup of the identity hierarchy.

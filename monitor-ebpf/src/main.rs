@@ -16,6 +16,7 @@ mod kernel;
 mod maps;
 mod preempt;
 mod storage;
+mod twice;
 mod watch;
 
 #[panic_handler]

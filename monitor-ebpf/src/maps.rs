@@ -10,6 +10,7 @@ use monitor_common::network::Address;
 use monitor_common::policy::{
     BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, FileId, FileName, TaskEntry, daemon,
 };
+use monitor_common::twice;
 
 /// Set-up of containers and everything an invariant is judged by: about 300 bytes a record, so 512 KiB hold
 /// 1,700 of them, which is 20 container starts between two reads.
@@ -78,6 +79,14 @@ pub(crate) static CALL_TABLE: Array<u32, { table::LEN as usize }> = Array::new()
 #[btf_map]
 pub(crate) static CALL_PROGRAMS: ProgramArray<{ Call::LIMIT as usize }> = ProgramArray::new();
 
+/// Thread that is inside each program of [`twice`] on this CPU, 0 for none.
+#[btf_map]
+pub(crate) static INSIDE: PerCpuArray<u32, { twice::COUNT as usize }> = PerCpuArray::new();
+
+/// Runs that the second program of each took over.
+#[btf_map]
+pub(crate) static TAKEN_OVER: PerCpuArray<u64, { twice::COUNT as usize }> = PerCpuArray::new();
+
 /// Counters, see [`Counter`].
 #[btf_map]
 pub(crate) static COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerCpuArray::new();
@@ -121,6 +130,8 @@ pub(crate) static CONFIG: Config = Config {
     aarch64: 0,
     host_root_dev: 0,
     environ: 0,
+    preemptible: 0,
+    reserved: 0,
     host_root_ino: 0,
     root_cgroup: 1,
     bulk_budget: BudgetLimit { interval: 0, burst: 0 },

@@ -37,6 +37,11 @@ impl Record {
         self.text("/status")
     }
 
+    /// True for a loss of runs that the kernel skipped.
+    pub fn is_skipped_run(&self) -> bool {
+        self.class() == "loss" && self.text("/reason") == "skipped_run"
+    }
+
     /// The rungs that sensors got, of a `coverage` status: sensor, rung, reason.
     pub fn coverage(&self) -> Vec<(String, Option<String>, String)> {
         let text = |sensor: &Value, name: &str| sensor.get(name).and_then(Value::as_str).map(str::to_owned);

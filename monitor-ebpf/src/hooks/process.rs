@@ -6,6 +6,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::event::{EventKind, Exec, Exit, Fork, Namespace, exec_args, state_reason, transition};
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::{KEY_MNT_NS, TaskEntry, task_flags, trust};
+use monitor_common::twice as number;
 
 use super::arguments::{self, Strings};
 use super::cgroup::{report_born, trusted};
@@ -15,16 +16,24 @@ use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, cgroup, file, forget, mount, ns, overlay};
 use crate::maps::{CONTAINERS, TASKS, config, daemon_pid};
-use crate::preempt;
-use crate::storage;
+use crate::{storage, twice};
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
 /// `include/trace/events/sched.h`; called from `fs/exec.c` when the new program is in place.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn process_exec(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    twice::first(number::EXEC, || {
         #[cfg(feature = "debug-log")]
         aya_log_ebpf::debug!(&ctx, "exec by thread {}", ctx.arg::<u32>(1));
+        try_exec(ctx.arg::<u64>(1) as u32, Ptr(ctx.arg::<u64>(2)));
+    });
+    0
+}
+
+/// [`process_exec`] while that one is held.
+#[btf_tracepoint(function = "sched_process_exec")]
+fn process_exec_2(ctx: BtfTracePointContext) -> i32 {
+    twice::second(number::EXEC, || {
         try_exec(ctx.arg::<u64>(1) as u32, Ptr(ctx.arg::<u64>(2)));
     });
     0
@@ -84,7 +93,16 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
 /// would need more than the 512 bytes of stack that a program has.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn process_exec_record(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    twice::first(number::EXEC_RECORD, || {
+        try_exec_record(Ptr(ctx.arg::<u64>(2)));
+    });
+    0
+}
+
+/// [`process_exec_record`] while that one is held.
+#[btf_tracepoint(function = "sched_process_exec")]
+fn process_exec_record_2(ctx: BtfTracePointContext) -> i32 {
+    twice::second(number::EXEC_RECORD, || {
         try_exec_record(Ptr(ctx.arg::<u64>(2)));
     });
     0
@@ -271,7 +289,16 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32, strings
 /// called from `kernel_clone()` after the child has been put into its cgroup.
 #[btf_tracepoint(function = "sched_process_fork")]
 fn process_fork(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    twice::first(number::FORK, || {
+        try_fork(Task(Ptr(ctx.arg::<u64>(1))));
+    });
+    0
+}
+
+/// [`process_fork`] while that one is held.
+#[btf_tracepoint(function = "sched_process_fork")]
+fn process_fork_2(ctx: BtfTracePointContext) -> i32 {
+    twice::second(number::FORK, || {
         try_fork(Task(Ptr(ctx.arg::<u64>(1))));
     });
     0
@@ -336,7 +363,16 @@ fn try_fork(child: Task) -> Option<()> {
 /// `include/trace/events/sched.h`, called from `do_exit()` for every thread.
 #[btf_tracepoint(function = "sched_process_exit")]
 fn process_exit(_ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    twice::first(number::EXIT, || {
+        try_exit();
+    });
+    0
+}
+
+/// [`process_exit`] while that one is held.
+#[btf_tracepoint(function = "sched_process_exit")]
+fn process_exit_2(_ctx: BtfTracePointContext) -> i32 {
+    twice::second(number::EXIT, || {
         try_exit();
     });
     0

@@ -7,13 +7,14 @@
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::call::{Call, X32_BIT, table};
+use monitor_common::twice::SYS_EXIT;
 
 use super::{call, change_call, control, datagram, ioctl, memory, ptrace, receive, sensitive, socket_create};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, forget, read_user, regs};
 use crate::maps::{CALL_PROGRAMS, CALL_TABLE};
-use crate::preempt;
+use crate::{preempt, twice};
 
 /// A watched call that has ended.
 #[derive(Clone, Copy)]
@@ -36,13 +37,29 @@ enum Entry {
 /// of every task: a number that is not watched costs one read and one look into an array.
 #[btf_tracepoint(function = "sys_exit")]
 fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    // The verifier lets no program go by a tail call while preemption is off: that one switches it off itself.
-    let ended = preempt::off(|| Ended::read(&ctx).filter(|_| Subject::current().is_some()));
-    if let Some(ended) = ended {
-        // SAFETY: nothing here needs dropping; if there is no program for the call, this one just ends.
-        unsafe { CALL_PROGRAMS.tail_call(&ctx, ended.call) };
+    twice::begin(SYS_EXIT);
+    dispatch(&ctx);
+    twice::end(SYS_EXIT);
+    0
+}
+
+/// [`sys_exit`] while that one is held.
+#[btf_tracepoint(function = "sys_exit")]
+fn sys_exit_2(ctx: BtfTracePointContext) -> i32 {
+    if twice::is_held(SYS_EXIT) {
+        dispatch(&ctx);
     }
     0
+}
+
+#[inline(always)]
+fn dispatch(ctx: &BtfTracePointContext) {
+    // The verifier lets no program go by a tail call while preemption is off: that one switches it off itself.
+    let ended = preempt::off(|| Ended::read(ctx).filter(|_| Subject::current().is_some()));
+    if let Some(ended) = ended {
+        // SAFETY: nothing here needs dropping; if there is no program for the call, this one just ends.
+        unsafe { CALL_PROGRAMS.tail_call(ctx, ended.call) };
+    }
 }
 
 impl Ended {
@@ -106,13 +123,14 @@ fn at_exit(ctx: &BtfTracePointContext, leave: impl FnOnce(&Subject, Call, &[u64;
     Some(filter::has_changed(&subject))
 }
 
-/// Goes on in [`call_compare`] if there is something to report.
+/// Goes on in [`call_compare`] if there is something to report, else this is the end.
 #[inline(always)]
 fn go_on(ctx: &BtfTracePointContext, changed: Option<bool>) {
     if changed == Some(true) {
         // SAFETY: nothing here needs dropping; without the program this one just ends.
         unsafe { CALL_PROGRAMS.tail_call(ctx, table::COMPARE) };
     }
+    twice::end(SYS_EXIT);
 }
 
 /// Reports what no hook explains of a task that has ended a watched call. A program of its own: the state record takes
@@ -125,6 +143,7 @@ fn call_compare(_ctx: BtfTracePointContext) -> i32 {
             filter::compare(&subject);
         }
     });
+    twice::end(SYS_EXIT);
     0
 }
 

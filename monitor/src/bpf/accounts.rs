@@ -8,6 +8,7 @@ use aya_obj::generated::{bpf_attr, bpf_prog_info};
 use monitor_common::account::{Budget, BudgetKey, CpuAccount, LossEntry, LossKey};
 use monitor_common::counters::Counter;
 use monitor_common::event::EventKind;
+use monitor_common::twice;
 
 use super::control::pod;
 use super::maps::Maps;
@@ -41,6 +42,8 @@ struct Seen {
 pub struct Accounts {
     accounts: PerCpuArray<MapData, [u64; CpuAccount::WORDS]>,
     counters: PerCpuArray<MapData, u64>,
+    /// Runs that second programs took over from first ones that were held.
+    taken_over: PerCpuArray<MapData, u64>,
     budgets: HashMap<MapData, BudgetKeyPod, BudgetPod>,
     losses: HashMap<MapData, LossKeyPod, LossPod>,
     limits: [u32; Counter::COUNT as usize],
@@ -61,6 +64,7 @@ impl Accounts {
         Ok(Self {
             accounts: maps.take("ACCOUNTS")?,
             counters: maps.take("COUNTERS")?,
+            taken_over: maps.take("TAKEN_OVER")?,
             budgets: maps.take("BUDGETS")?,
             losses: maps.take("LOSSES")?,
             limits,
@@ -75,6 +79,9 @@ impl Accounts {
 
     /// Watches the skipped runs of these programs.
     pub(super) fn watch(&mut self, programs: impl Iterator<Item = (String, OwnedFd)>) {
+        // A second program that is skipped has hidden nothing by that: the first was not, or is counted.
+        let is_second = |name: &str| name.strip_suffix("_2").is_some_and(|n| twice::PROGRAMS.contains(&n));
+        let programs = programs.filter(|(name, _)| !is_second(name));
         self.programs = programs.map(|(name, fd)| Watched { name, fd, missed: 0 }).collect();
     }
 
@@ -195,7 +202,11 @@ impl Accounts {
         let mut grown = Vec::new();
         for program in &mut self.programs {
             // A program that cannot be asked has not been skipped as far as anybody can tell.
-            let now = recursion_misses(&program.fd).unwrap_or(program.missed);
+            let mut now = recursion_misses(&program.fd).unwrap_or(program.missed);
+            if let Some(number) = twice::PROGRAMS.iter().position(|name| *name == program.name) {
+                let taken = self.taken_over.get(&(number as u32), 0);
+                now = now.saturating_sub(taken.map_or(0, |cpus| cpus.iter().sum()));
+            }
             if now > program.missed {
                 grown.push((program.name.clone(), now - program.missed));
                 program.missed = now;

@@ -8,7 +8,7 @@ use aya::{Btf as AyaBtf, Ebpf};
 use monitor_common::call::Call;
 
 use super::btf::Btf;
-use super::calls::Calls;
+use super::calls::{Calls, Load};
 use super::cgroup;
 use super::link::Links;
 use super::loader::{MaxRung, SensorState, explain};
@@ -23,6 +23,8 @@ pub(super) struct Attacher<'a> {
     pub(super) kernel: &'a AyaBtf,
     pub(super) types: &'a Btf,
     pub(super) lacking: &'a Lacking,
+    /// True if programs of tracepoints can be preempted.
+    pub(super) preemptible: bool,
     pub(super) max: MaxRung,
     pub(super) cgroup_root: Option<&'a Path>,
     /// Set once a trampoline was refused for a reason that holds for all of them.
@@ -85,7 +87,8 @@ impl Attacher<'_> {
 
     fn attach(&mut self, probe: &Probe) -> Result<(), String> {
         match probe.attach {
-            Attach::TpBtf(tracepoint) => {
+            Attach::Second(_) if !self.preemptible => {}
+            Attach::TpBtf(tracepoint) | Attach::Second(tracepoint) => {
                 let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
                 let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
                 program.load(tracepoint, self.kernel).map_err(explain)?;
@@ -125,7 +128,9 @@ impl Attacher<'_> {
                 if calls.is_empty() {
                     return Err("the kernel has no such call".into());
                 }
-                self.calls.connect(self.bpf, self.links, self.kernel, probe.program, &calls)?;
+                let load =
+                    Load { bpf: self.bpf, links: self.links, kernel: self.kernel, twice: self.preemptible };
+                self.calls.connect(load, probe.program, &calls)?;
             }
         }
         Ok(())
@@ -146,5 +151,6 @@ impl Attacher<'_> {
 fn has_call(types: &Btf, name: &str) -> bool {
     let known =
         |name: &str| ["__x64_sys_", "__arm64_sys_"].iter().any(|p| types.has_function(&format!("{p}{name}")));
-    known(name) || !known("mount")
+    // `kernel/events/` was long built without function tracing, and then has no types of functions.
+    known(name) || !known("mount") || name == "perf_event_open"
 }

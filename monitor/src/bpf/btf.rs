@@ -29,6 +29,7 @@ const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
 const KIND_FUNC: u32 = 12;
+const KIND_VAR: u32 = 14;
 /// Anonymous members nest a few levels in the kernel; more is an attack on the reader.
 const DEPTH_MAX: u32 = 16;
 /// Members looked at for one name: a kernel's largest struct has a few hundred, and members that nest in each
@@ -253,6 +254,12 @@ impl Btf {
     /// True if the kernel has a function of that name with type information.
     pub fn has_function(&self, name: &str) -> bool {
         self.function_id(name).is_some()
+    }
+
+    /// True if the kernel has a variable of that name for each CPU, which are the ones that have type information.
+    pub fn has_variable(&self, name: &str) -> bool {
+        let types = self.index.iter().skip(1).filter_map(|at| self.type_at(*at as usize));
+        types.filter(|ty| ty.kind == KIND_VAR).any(|ty| self.string(ty.name) == name.as_bytes())
     }
 
     /// The type id of the function of that name.

@@ -12,6 +12,8 @@ use super::maps::Maps;
 
 /// The program that sees the end of every system call.
 pub(super) const DISPATCHER: &str = "sys_exit";
+/// The same while a task is held inside that.
+const SECOND: &str = "sys_exit_2";
 /// The program that goes on where a call has left its task changed.
 pub(super) const COMPARE: &str = "call_compare";
 /// The tracepoint they and the programs behind it are on.
@@ -32,15 +34,9 @@ impl Calls {
 
     /// Sends `calls` to `program` from now on. The dispatcher is attached with the first of them: while no sensor
     /// is on this rung, system calls cost nothing.
-    pub(super) fn connect(
-        &mut self,
-        bpf: &mut Ebpf,
-        links: &mut Links,
-        kernel: &Btf,
-        program: &str,
-        calls: &[Call],
-    ) -> Result<(), String> {
-        let target = load(bpf, kernel, program)?.fd().map_err(explain)?;
+    pub(super) fn connect(&mut self, load: Load<'_>, program: &str, calls: &[Call]) -> Result<(), String> {
+        let Load { bpf, links, kernel, twice } = load;
+        let target = program_of(bpf, kernel, program)?.fd().map_err(explain)?;
         for call in calls {
             self.programs.set(*call as u32, target, 0).map_err(|e| format!("map CALL_PROGRAMS: {e}"))?;
             for (index, entry) in places(*call) {
@@ -51,11 +47,13 @@ impl Calls {
             if cfg!(target_arch = "x86_64") {
                 self.write(I386_SOCKETCALL, Entry::Compat, table::MULTIPLEXED)?;
             }
-            let compare = load(bpf, kernel, COMPARE)?.fd().map_err(explain)?;
+            let compare = program_of(bpf, kernel, COMPARE)?.fd().map_err(explain)?;
             self.programs.set(table::COMPARE, compare, 0).map_err(|e| format!("map CALL_PROGRAMS: {e}"))?;
-            let dispatcher = load(bpf, kernel, DISPATCHER)?;
-            let id = dispatcher.attach().map_err(explain)?;
-            links.push((DISPATCHER, FdLink::from(dispatcher.take_link(id).map_err(explain)?).into()));
+            for name in [Some(DISPATCHER), twice.then_some(SECOND)].into_iter().flatten() {
+                let dispatcher = program_of(bpf, kernel, name)?;
+                let id = dispatcher.attach().map_err(explain)?;
+                links.push((name, FdLink::from(dispatcher.take_link(id).map_err(explain)?).into()));
+            }
             self.attached = true;
         }
         Ok(())
@@ -70,6 +68,15 @@ impl Calls {
         };
         self.table.set(index, new, 0).map_err(failed)
     }
+}
+
+/// Where programs are loaded, and where their links go.
+pub(super) struct Load<'a> {
+    pub(super) bpf: &'a mut Ebpf,
+    pub(super) links: &'a mut Links,
+    pub(super) kernel: &'a Btf,
+    /// True if programs of tracepoints can be preempted.
+    pub(super) twice: bool,
 }
 
 /// Which half of a place.
@@ -91,7 +98,7 @@ fn places(call: Call) -> impl Iterator<Item = (u32, Entry)> {
         .chain(operations.map(|(operation, _)| (operation + table::NUMBERS, Entry::Compat)))
 }
 
-fn load<'a>(bpf: &'a mut Ebpf, kernel: &Btf, name: &str) -> Result<&'a mut BtfTracePoint, String> {
+fn program_of<'a>(bpf: &'a mut Ebpf, kernel: &Btf, name: &str) -> Result<&'a mut BtfTracePoint, String> {
     let program = bpf.program_mut(name).ok_or_else(|| format!("no program {name} in the eBPF object"))?;
     let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
     match program.load(TRACEPOINT, kernel) {

@@ -191,7 +191,9 @@ pub fn load(
     let lacking = Lacking::of(options.object, table.missing_required).map_err(LoadError::Object)?;
     let kernel = AyaBtf::parse(&raw, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
-    let mut bpf = create(options, &preempt::link(options.object, &types), &table.table)?;
+    let preemptible = preempt::is_possible(&types);
+    let config = Config { preemptible: u32::from(preemptible), ..options.config };
+    let mut bpf = create(options, config, &preempt::link(options.object, &types), &table.table)?;
     let mut maps = Maps::loaded(&mut bpf);
     if let Some(pins) = options.pins {
         maps.pin(&pins.maps()).map_err(LoadError::Pins)?;
@@ -210,6 +212,7 @@ pub fn load(
         kernel: &kernel,
         types: &types,
         lacking: &lacking,
+        preemptible,
         max: options.max_rung,
         cgroup_root: options.cgroup_root,
         trampolines: None,
@@ -250,9 +253,14 @@ pub fn load(
     Ok(Kernel { loaded, rings, control, accounts, unwanted, daemon, resumed: None })
 }
 
-fn create(options: &LoaderOptions<'_>, object: &[u8], table: &[u16; FIELD_COUNT]) -> Result<Ebpf, LoadError> {
+fn create(
+    options: &LoaderOptions<'_>,
+    config: Config,
+    object: &[u8],
+    table: &[u16; FIELD_COUNT],
+) -> Result<Ebpf, LoadError> {
     let cpus = Rings::possible_cpus().map_err(LoadError::Object)?;
-    let config = ConfigPod(options.config);
+    let config = ConfigPod(config);
     let mut loader = EbpfLoader::new();
     loader
         .verifier_log_level(VerifierLogLevel::STATS)

@@ -35,6 +35,8 @@ pub enum Attach {
     Fexit(&'static [&'static str]),
     /// A typed tracepoint.
     TpBtf(&'static str),
+    /// The same, where programs of tracepoints can be preempted, and nothing elsewhere (`monitor_common::twice`).
+    Second(&'static str),
     /// The root of cgroup v2; what the program runs for, its section says.
     Cgroup,
     /// The end of these system calls: a tail call from the one program at the end of all calls.
@@ -90,6 +92,11 @@ const fn tp(program: &'static str, tracepoint: &'static str) -> Probe {
     Probe { program, attach: Attach::TpBtf(tracepoint), optional: false }
 }
 
+/// The second program of a tracepoint, attached next after the first.
+const fn second(program: &'static str, tracepoint: &'static str) -> Probe {
+    Probe { program, attach: Attach::Second(tracepoint), optional: false }
+}
+
 const fn fexit(program: &'static str, functions: &'static [&'static str]) -> Probe {
     Probe { program, attach: Attach::Fexit(functions), optional: false }
 }
@@ -143,11 +150,15 @@ pub static SENSORS: &[Sensor] = &[
         rungs: &[Rung {
             level: Level::Event,
             probes: &[
-                tp("process_exec", "sched_process_exec"),
                 // Programs of a tracepoint run in the order in which they were attached.
+                tp("process_exec", "sched_process_exec"),
+                second("process_exec_2", "sched_process_exec"),
                 tp("process_exec_record", "sched_process_exec"),
+                second("process_exec_record_2", "sched_process_exec"),
                 tp("process_fork", "sched_process_fork"),
+                second("process_fork_2", "sched_process_fork"),
                 tp("process_exit", "sched_process_exit"),
+                second("process_exit_2", "sched_process_exit"),
             ],
             unseen: "execs that fail",
         }],

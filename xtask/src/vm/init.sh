@@ -9,6 +9,8 @@ if [ "$1" != stage2 ]; then
     poweroff -f
 fi
 mount -t proc -o nosuid,nodev,noexec proc /proc
+# Before 5.11 BPF maps and programs count as locked memory, those that containers make too.
+ulimit -l unlimited
 mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
 mount -t devtmpfs -o mode=0755 devtmpfs /dev
 mkdir -p /dev/pts /dev/shm /dev/mqueue /tmp /run /var /root /etc
