@@ -11,5 +11,6 @@ pub mod dns;
 pub mod ingest;
 pub mod output;
 pub mod pipeline;
+pub mod posture;
 pub mod process;
 pub mod tail;

@@ -100,6 +100,10 @@ pub fn config(env: &Env, spec: &Spec<'_>, cgroup: &str) -> Value {
     if setup.devices {
         config["linux"]["resources"] = json!({ "devices": [{ "allow": true, "access": "rwm" }] });
     }
+    if setup.unmasked {
+        config["linux"]["maskedPaths"] = json!([]);
+        config["linux"]["readonlyPaths"] = json!([]);
+    }
     if setup.seccomp {
         config["linux"]["seccomp"] = json!({
             "defaultAction": "SCMP_ACT_ALLOW",

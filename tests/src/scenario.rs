@@ -96,6 +96,8 @@ pub struct Setup {
     pub mounts: Vec<Bind>,
     /// May use every device, where the runtime is called directly.
     pub devices: bool,
+    /// No masks over the kernel's files, where the runtime is called directly.
+    pub unmasked: bool,
 }
 
 impl Setup {

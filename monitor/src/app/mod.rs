@@ -10,6 +10,7 @@ mod hash;
 mod hot;
 mod network;
 mod pins;
+mod posture;
 mod ready;
 mod sinks;
 mod start;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 pub use doctor::doctor;
 pub use pins::unpin;
+pub use posture::posture;
 
 use crate::bpf::{self, Kernel, Loaded, LoaderOptions};
 use crate::cli::{RunArgs, find_rule};

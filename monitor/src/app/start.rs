@@ -11,7 +11,7 @@ use monitor_common::policy::{Config, FileId};
 
 use crate::bpf::{LoadError, MaxRung, Truth};
 use crate::cli::RungChoice;
-use crate::container::{HostPaths, Layout};
+use crate::container::{HostPaths, Layout, initial_namespace};
 use crate::detect::HostFacts;
 use crate::diag::{Code, Diagnostic};
 
@@ -23,6 +23,14 @@ const NEEDED: &[(u32, &str)] = &[(21, "CAP_SYS_ADMIN"), (19, "CAP_SYS_PTRACE"), 
 /// # Errors
 /// [`Code::NotPrivileged`], with what is missing.
 pub(super) fn require_privileges() -> Result<(), Diagnostic> {
+    require(NEEDED)
+}
+
+/// Checks that capabilities are there: bit and name.
+///
+/// # Errors
+/// [`Code::NotPrivileged`], with what is missing.
+pub(super) fn require(needed: &[(u32, &str)]) -> Result<(), Diagnostic> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
         .lines()
@@ -30,7 +38,7 @@ pub(super) fn require_privileges() -> Result<(), Diagnostic> {
         .and_then(|v| u64::from_str_radix(v.trim(), 16).ok())
         .unwrap_or(0);
     let missing: Vec<&str> =
-        NEEDED.iter().filter(|(bit, _)| effective >> bit & 1 == 0).map(|(_, name)| *name).collect();
+        needed.iter().filter(|(bit, _)| effective >> bit & 1 == 0).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -68,7 +76,7 @@ impl Host {
         let namespace = |name: &str| {
             namespace_inode(1, name)
                 .or_else(|_| namespace_inode(2, name))
-                .unwrap_or_else(|_| initial_inode(name))
+                .unwrap_or_else(|_| initial_namespace(name))
         };
         let facts = HostFacts {
             mnt_ns: namespace("mnt"),
@@ -117,20 +125,6 @@ fn v1_subsys(layout: &Layout) -> Result<u32, Diagnostic> {
     types
         .enumerator("cgroup_subsys_id", &name)
         .ok_or_else(|| Diagnostic::new(Code::MissingField).note(format!("no enumerator {name}")))
-}
-
-/// Inode of the initial namespace of a type, for a daemon that may not look at process 1 (a security module, or fewer
-/// capabilities than it has): kernel `include/linux/proc_ns.h`. 0 for the types that have no fixed one on every kernel.
-fn initial_inode(name: &str) -> u32 {
-    match name {
-        "ipc" => 0xefff_ffff,
-        "uts" => 0xefff_fffe,
-        "user" => 0xefff_fffd,
-        "pid" => 0xefff_fffc,
-        "cgroup" => 0xefff_fffb,
-        "time" => 0xefff_fffa,
-        _ => 0,
-    }
 }
 
 /// Inode of a namespace of a process.

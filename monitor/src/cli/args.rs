@@ -33,6 +33,8 @@ pub enum Verb {
     Tail(TailArgs),
     /// Show what each sensor gets on this kernel, and what is not seen because of that
     Doctor(DoctorArgs),
+    /// Show what each running container was granted, and what of it is dangerous
+    Posture(PostureArgs),
     /// Show what is checked
     Rules(RulesArgs),
     /// Take programs, maps and rings out of the kernel that `run --pin` left there
@@ -233,6 +235,36 @@ pub struct DoctorArgs {
     /// A kernel field to be treated as missing, for tests; may be repeated
     #[arg(long, value_name = "FIELD", hide = true)]
     pub without_field: Vec<String>,
+}
+
+/// Flags of `posture`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  bulkhead posture --fail-on critical\n  \
+    bulkhead posture --container 'web-*' --format json | jq .findings\n  bulkhead posture --explain web\n\n\
+    Reads /proc, cgroups and OCI configurations once: no daemon is needed, and no program is loaded.\n\
+    Exit status 1 if --fail-on is given and something is as severe as that.")]
+pub struct PostureArgs {
+    /// Only this container: a part of its name, id, pod or service, or a pattern with * and ?; may be repeated
+    #[arg(long = "container", value_name = "PATTERN")]
+    pub containers: Vec<String>,
+    /// Show everything that this container was granted: declared, observed, verdict
+    #[arg(long, value_name = "PATTERN", conflicts_with = "containers")]
+    pub explain: Option<String>,
+    /// Exit with 1 if a container has a finding of at least this severity (info, notice, warning, critical)
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    pub fail_on: Option<Severity>,
+    /// How the report is written
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub format: OutputFormat,
+    /// Whether text is coloured
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// A further control socket of an engine, not to be reached from a container; may be repeated
+    #[arg(long = "control-socket", value_name = "PATH")]
+    pub control_sockets: Vec<PathBuf>,
+    /// A further folder in which an OCI runtime keeps its state (`runc --root`); may be repeated
+    #[arg(long = "state-root", value_name = "PATH")]
+    pub state_roots: Vec<PathBuf>,
 }
 
 /// Flags of `rules`.

@@ -5,7 +5,8 @@ mod rules;
 pub mod term;
 
 pub use args::{
-    Cli, ColorChoice, DoctorArgs, OutputFormat, RulesArgs, RulesVerb, RunArgs, RungChoice, TailArgs, Verb,
+    Cli, ColorChoice, DoctorArgs, OutputFormat, PostureArgs, RulesArgs, RulesVerb, RunArgs, RungChoice,
+    TailArgs, Verb,
 };
 
 pub use rules::find as find_rule;
@@ -44,6 +45,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, Diagnostic> {
         Verb::Run(args) => crate::app::run(args),
         Verb::Tail(args) => crate::tail::run(args),
         Verb::Doctor(args) => crate::app::doctor(args),
+        Verb::Posture(args) => crate::app::posture(args),
         Verb::Unpin { folder } => crate::app::unpin(folder),
         Verb::Rules(args) => rules::run(args),
         Verb::Canary { cgroups } => Ok(crate::app::canary::act(cgroups)),

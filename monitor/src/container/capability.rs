@@ -54,6 +54,14 @@ pub fn capability_bit(name: &str) -> Option<u32> {
     NAMES.iter().position(|known| known.eq_ignore_ascii_case(bare)).map(|bit| bit as u32)
 }
 
+/// The name of a capability with `CAP_`; `CAP_n` for one that is not known here.
+pub fn capability_name(bit: u32) -> String {
+    match NAMES.get(bit as usize) {
+        Some(name) => format!("CAP_{name}"),
+        None => format!("CAP_{bit}"),
+    }
+}
+
 /// The set that a list of names makes; unknown names count for nothing.
 pub fn capability_set<S: AsRef<str>>(names: &[S]) -> u64 {
     names.iter().filter_map(|name| capability_bit(name.as_ref())).fold(0, |set, bit| set | 1 << bit)
@@ -77,6 +85,7 @@ mod tests {
         ] {
             assert_eq!(capability_bit(name), want, "{name}");
         }
+        assert_eq!((capability_name(21), capability_name(63)), ("CAP_SYS_ADMIN".into(), "CAP_63".into()));
         assert_eq!(capability_set(&["CAP_CHOWN", "?", "CAP_KILL"]), 0b10_0001);
     }
 }

@@ -37,6 +37,20 @@ impl HostPaths {
     }
 }
 
+/// Inode of the initial namespace of a type, for those who may not look at process 1 (a security module, or fewer
+/// capabilities than it has): kernel `include/linux/proc_ns.h`. 0 for the types that have no fixed one on every kernel.
+pub fn initial_namespace(name: &str) -> u32 {
+    match name {
+        "ipc" => 0xefff_ffff,
+        "uts" => 0xefff_fffe,
+        "user" => 0xefff_fffd,
+        "pid" => 0xefff_fffc,
+        "cgroup" => 0xefff_fffb,
+        "time" => 0xefff_fffa,
+        _ => 0,
+    }
+}
+
 fn beneath(root: &Path, path: &Path) -> PathBuf {
     let mut out = root.to_path_buf();
     for component in path.components() {
@@ -61,7 +75,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Reads a whole file of at most [`MAX_FILE`] bytes.
-pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
@@ -71,7 +85,7 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Reads the first `cap` bytes of a file.
-pub(super) fn read_start(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_start(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(cap).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -19,9 +19,10 @@ pub mod state_dir;
 mod supervisor;
 mod types;
 
-pub use capability::{capability_bit, capability_set};
+pub use capability::{capability_bit, capability_name, capability_set};
 pub use cgroup::{Layout, LayoutError, cgroup_id};
-pub use host::{HostPaths, MAX_FILE};
+pub use host::{HostPaths, MAX_FILE, initial_namespace};
+pub(crate) use host::{read_file, read_start};
 pub use pattern::{PathMatch, container_in_path};
 pub use registry::{Change, Registry};
 pub use resolve::{ResolveRequest, Resolver, RuntimeInvocation};

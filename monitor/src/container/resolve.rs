@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::bundle::{Bundle, read_bundle};
 use super::cgroup::Layout;
-use super::host::HostPaths;
+use super::host::{HostPaths, read_file};
 use super::identity::{engine_of, engine_of_namespace, fill};
 use super::pattern::container_in_path;
 use super::procfs::Proc;
 use super::runtime;
 use super::state_dir::{RuntimeState, default_roots, list_states, read_state};
 use super::supervisor::Supervisor;
-use super::{ContainerKey, Engine, Identity, Status, Update, engine_files};
+use super::{ContainerKey, Declared, Engine, Identity, Status, Update, engine_files};
 use crate::process::{MAX_ANCESTORS, Process};
 
 /// Directory below a containerd state directory: `NAMESPACE/ID` is a bundle.
@@ -52,6 +52,8 @@ pub struct Resolver {
     pub(super) host: HostPaths,
     pub(super) proc: Proc,
     pub(super) layout: Option<Layout>,
+    /// State directories of runtimes beside those that are known.
+    more_roots: Vec<PathBuf>,
 }
 
 /// What the steps of the ladder have found so far.
@@ -71,7 +73,25 @@ impl Resolver {
     pub fn new(host: HostPaths) -> Self {
         let proc = Proc::new(&host.proc);
         let layout = Layout::read(&host).ok();
-        Self { host, proc, layout }
+        Self { host, proc, layout, more_roots: Vec::new() }
+    }
+
+    /// With further state directories of runtimes, as paths of the host.
+    #[must_use]
+    pub fn with_state_roots(self, more_roots: Vec<PathBuf>) -> Self {
+        Self { more_roots, ..self }
+    }
+
+    /// The state directories of runtimes that are looked at.
+    pub(super) fn state_roots(&self) -> Vec<PathBuf> {
+        default_roots(&self.host).into_iter().chain(self.more_roots.iter().cloned()).collect()
+    }
+
+    /// The bytes of the configuration that an answer of [`Resolver::resolve`] was read from.
+    pub fn configuration(&self, request: &ResolveRequest, declared: &Declared) -> Option<Vec<u8>> {
+        let file = Path::new(&declared.bundle).join("config.json");
+        let outside = self.ancestor_pids(request.pid).into_iter().map(|pid| self.host.path_of(pid, &file));
+        std::iter::once(self.host.path(&file)).chain(outside).find_map(|path| read_file(&path).ok())
     }
 
     /// The cgroup layout, if one was found.
@@ -179,7 +199,7 @@ impl Resolver {
         if !found.bundles.is_empty() && found.runtime.is_some() {
             return;
         }
-        let roots = default_roots(&self.host);
+        let roots = self.state_roots();
         let state = match &found.id {
             Some(id) => roots.iter().find_map(|root| read_state(&self.host, root, id)),
             None => roots

@@ -11,7 +11,7 @@ use super::ContainerKey;
 use super::cgroup::{Layout, cgroup_id};
 use super::pattern::container_in_path;
 use super::resolve::{ResolveRequest, Resolver, runtime_name};
-use super::state_dir::{default_roots, list_states};
+use super::state_dir::list_states;
 use super::supervisor::Supervisor;
 use crate::process::Process;
 
@@ -110,7 +110,7 @@ impl Resolver {
                 tops.insert(found.top.to_owned());
             }
         }
-        for state in default_roots(&self.host).iter().flat_map(|root| list_states(&self.host, root)) {
+        for state in self.state_roots().iter().flat_map(|root| list_states(&self.host, root)) {
             let Some(init) = seen.get(&state.pid) else { continue };
             let own = state
                 .cgroups

@@ -37,4 +37,5 @@ pub use detector::{ControlSocket, DetectConfig, Detector};
 pub use memory::HostFacts;
 pub use network::NetworkFacts;
 pub use rules::{RULES, find as find_rule};
+pub use socket::CONTROL_SOCKET_NAMES;
 pub use types::{Evidence, Finding, Outcome, RuleInfo, Severity, Value};

@@ -11,16 +11,16 @@ const AF_UNIX: u32 = 1;
 const ENOENT: i32 = -2;
 
 /// Names that the engines give their sockets, wherever they are mounted in a container.
-const NAMES: &[&[u8]] = &[
-    b"docker.sock",
-    b"containerd.sock",
-    b"crio.sock",
-    b"podman.sock",
-    b"dockershim.sock",
-    b"kubelet.sock",
-    b"frakti.sock",
-    b"cri-dockerd.sock",
-    b"buildkitd.sock",
+pub const CONTROL_SOCKET_NAMES: &[&str] = &[
+    "docker.sock",
+    "containerd.sock",
+    "crio.sock",
+    "podman.sock",
+    "dockershim.sock",
+    "kubelet.sock",
+    "frakti.sock",
+    "cri-dockerd.sock",
+    "buildkitd.sock",
 ];
 
 pub(super) fn check(cx: &Context<'_>, s: &Socket, known: &[ControlSocket], sink: &mut Sink<'_>) {
@@ -64,5 +64,5 @@ fn matched_by(s: &Socket, path: &[u8], known: &[ControlSocket]) -> Option<&'stat
         return Some("path");
     }
     let name = path.rsplit(|b| *b == b'/').next()?;
-    NAMES.contains(&name).then_some("name")
+    CONTROL_SOCKET_NAMES.iter().any(|known| known.as_bytes() == name).then_some("name")
 }

@@ -108,6 +108,9 @@ codes! {
     /// daemon uses it, or what is there cannot be read.
     CannotPin = 22, CannotStart, "cannot pin, or use what is pinned",
         "give --pin a folder on a BPF file system (`mount -t bpf bpf /sys/fs/bpf`) that no other daemon uses; `bulkhead unpin` empties it";
+    /// No container that runs has a name, id, pod or service that fits the pattern.
+    NoContainer = 23, Usage, "no running container fits",
+        "`bulkhead posture` without a pattern lists those that run";
 }
 
 impl std::fmt::Display for Code {

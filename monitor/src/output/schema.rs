@@ -151,7 +151,7 @@ fn definitions(class: Class) -> Value {
         "time",
         json!({"type": "string", "description": "RFC 3339, UTC, nanoseconds", "format": "date-time"}),
     )]);
-    defs.insert("container".to_owned(), container());
+    defs.insert("container".to_owned(), container_definition());
     if matches!(class, Class::Event | Class::Finding) {
         defs.insert("process".to_owned(), process());
         for kind in written() {
@@ -308,7 +308,7 @@ fn accounts() -> Vec<(&'static str, Value)> {
     counts().chain(own).collect()
 }
 
-fn container() -> Value {
+pub(crate) fn container_definition() -> Value {
     let engines =
         [Engine::Docker, Engine::Podman, Engine::Containerd, Engine::Kubernetes, Engine::CriO, Engine::None];
     let engine_names = engines.iter().map(|e| Value::from(e.name())).chain([Value::Null]);

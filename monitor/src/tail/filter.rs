@@ -90,7 +90,7 @@ pub(super) fn severity(name: &Value) -> Severity {
 }
 
 /// A pattern with `*` or `?` must match all of `name`; another one must be a part of it.
-fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     if pattern.contains(['*', '?']) {
         glob(pattern.as_bytes(), name.as_bytes())
     } else {

@@ -5,7 +5,7 @@ mod filter;
 mod render;
 
 pub use client::{Ended, follow};
-pub use filter::Filter;
+pub use filter::{Filter, matches};
 pub use render::Renderer;
 
 use std::io::{self, Write};

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use monitor::bpf::probes::{Level, Rung, SENSORS, Sensor};
 use monitor::detect::{RULES, RuleInfo};
+use monitor::posture::check;
 
 use super::evasions::Evasion;
 use super::proofs::{Column, Proofs};
-use super::{GENERATED, evasions, head, row};
+use super::{GENERATED, evasions, head, posture, row};
 
 /// The sensors whose records each rule judges. All of them are needed for all of the rule.
 const NEEDS: &[(&str, &[&str])] = &[
@@ -263,17 +264,22 @@ pub(crate) fn page(
     let (by_rule, rest): (Vec<_>, Vec<_>) =
         catalogue.iter().partition(|(id, _)| !claims(id).is_empty() || found(id));
     let (by_event, open): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(id, _)| proofs.best(id).is_some());
+    let (by_posture, open): (Vec<_>, Vec<_>) =
+        open.into_iter().partition(|(id, _)| check::find(id).is_some());
     let proved = by_rule.iter().filter(|(id, _)| found(id)).count();
     page.push_str(&format!(
         "\nOf {} rows, {proved} are proved by a finding on some kernel, {} more are claimed by a rule, {} are seen as \
-         events only, and {} are not detected.\n",
+         events only, {} are reported by `bulkhead posture`, and {} are not detected.\n",
         catalogue.len(),
         by_rule.len() - proved,
         by_event.len(),
+        by_posture.len(),
         open.len()
     ));
     covered(&mut page, &by_rule, proofs);
     events(&mut page, &by_event, proofs);
+    let rows = by_posture.iter().map(|(id, behaviour)| (**id, behaviour.text));
+    page.push_str(&posture::granted(rows));
     undetected(&mut page, &open);
     evasions::section(&mut page, evasions, proofs);
     stood_on(&mut page, proofs);

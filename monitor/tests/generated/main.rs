@@ -4,6 +4,7 @@
 mod coverage;
 mod evasions;
 mod events;
+mod posture;
 mod proofs;
 mod rules;
 
@@ -54,6 +55,13 @@ fn head(cells: &[&str]) -> String {
     format!("\n{}{}", row(cells), row(&vec!["---"; cells.len()]))
 }
 
+/// The name by which a heading is linked to.
+fn slug(heading: &str) -> String {
+    let kept = heading.to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
 #[test]
 fn coverage_is_up_to_date() {
     let catalogue = fs::read_to_string(file("docs/catalogue.tsv")).unwrap();
@@ -76,6 +84,11 @@ fn the_event_reference_is_up_to_date() {
 #[test]
 fn the_rule_reference_is_up_to_date() {
     check("docs/rules.md", &rules::page());
+}
+
+#[test]
+fn the_posture_reference_is_up_to_date() {
+    check("docs/posture.md", &posture::page());
 }
 
 #[test]

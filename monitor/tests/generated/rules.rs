@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use monitor::detect::RULES;
 
-use super::{GENERATED, head, row};
+use super::{GENERATED, head, row, slug};
 
 /// The page.
 pub(crate) fn page() -> String {
@@ -36,11 +36,4 @@ pub(crate) fn page() -> String {
 
 fn heading(id: &str, title: &str) -> String {
     format!("{id}: {title}")
-}
-
-/// The name by which a heading is linked to.
-fn slug(heading: &str) -> String {
-    let kept = heading.to_lowercase();
-    let kept = kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }

@@ -7,6 +7,7 @@ mod hashes;
 mod mutate;
 mod older;
 mod pinned;
+mod posture;
 mod reverse;
 mod storm;
 
@@ -103,6 +104,7 @@ pub fn run(flags: Flags) -> anyhow::Result<bool> {
     } else if stage.flags.no_daemon {
         stage.runtimes(Rung::Tracepoint, None, &mut Claims::default(), &mut tally)?;
     } else {
+        posture::run(&stage, &mut tally)?;
         for rung in stage.flags.rungs() {
             stage.rung(rung, &mut tally)?;
             storm::run(&stage, rung, &mut tally)?;

@@ -13,6 +13,8 @@ mod event;
 mod fragments;
 mod writer;
 
+pub(crate) use context::container_json;
+
 use super::Format;
 use crate::detect::{Evidence, Finding, Value};
 use crate::output::accounts::{Accounts, Counts};

@@ -1,0 +1,258 @@
+//! Reads the facts: `/proc` of each container's first process, its cgroups, its OCI configuration, and the host.
+//!
+//! Everything may vanish while it is read, and everything inside a container may be hostile: paths of a container are
+//! resolved in its root, no magic link is followed, and nothing is opened but for its kind and number.
+
+mod cgroups;
+mod inside;
+mod versions;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::Subject;
+use super::baseline::{Baseline, Host, IdRange, NAMESPACES, Object};
+use super::config::Config;
+use super::judge::{self, link_layers};
+use super::mountinfo::{Mount, host_path, parse_mounts};
+use crate::container::{
+    Container, HostPaths, Layout, LayoutError, Resolver, Scanned, initial_namespace, read_file, read_start,
+};
+use inside::Inside;
+
+/// Bytes of one file of `/proc` that are read.
+const MAX_TEXT: u64 = 4 << 20;
+/// Variables of an environment that are kept.
+const MAX_VARIABLES: usize = 4096;
+
+/// What is to be looked at beside what is known.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where the host's files are.
+    pub host: HostPaths,
+    /// Further state directories of OCI runtimes.
+    pub state_roots: Vec<PathBuf>,
+    /// Where engines have their control sockets.
+    pub control_sockets: Vec<PathBuf>,
+}
+
+/// Reads the host and every container that runs.
+///
+/// # Errors
+/// Containers cannot be told apart, because no cgroup file system is mounted.
+pub fn gather(options: &Options) -> Result<(Host, Vec<Subject>), LayoutError> {
+    let paths = &options.host;
+    let layout = Layout::read(paths)?;
+    let resolver = Resolver::new(paths.clone()).with_state_roots(options.state_roots.clone());
+    let scanned = resolver.scan();
+    let mut host = read_host(paths);
+    let sockets = inside::known_sockets(paths, &options.control_sockets);
+    let reader = Reader { paths, layout: &layout, host: &host, sockets: &sockets };
+    let mut subjects: Vec<Subject> =
+        scanned.iter().filter_map(|scanned| reader.subject(&resolver, scanned)).collect();
+    if paths.root == Path::new("/") {
+        let runtimes: BTreeSet<String> = subjects.iter().filter_map(|s| s.baseline.runtime.clone()).collect();
+        host.versions =
+            runtimes.into_iter().filter_map(|name| Some((name.clone(), versions::of(&name)?))).collect();
+    }
+    let names: Vec<String> = subjects.iter().map(|subject| name(&subject.container)).collect();
+    let mut baselines: Vec<Baseline> = subjects.iter_mut().map(|s| std::mem::take(&mut s.baseline)).collect();
+    link_layers(&mut baselines, &names, &host);
+    for (subject, baseline) in subjects.iter_mut().zip(baselines) {
+        subject.baseline = baseline;
+    }
+    Ok((host, subjects))
+}
+
+/// What a person calls a container: its name, else its id, else its cgroup.
+pub fn name(container: &Container) -> String {
+    let identity = &container.identity;
+    identity.name.clone().or_else(|| identity.id.clone()).unwrap_or_else(|| container.cgroup_path.clone())
+}
+
+fn text(path: &Path) -> Option<String> {
+    Some(String::from_utf8_lossy(&read_start(path, MAX_TEXT).ok()?).into_owned())
+}
+
+fn namespaces(paths: &HostPaths, pid: u32) -> [u32; 8] {
+    NAMESPACES.map(|(name, _)| {
+        let link = std::fs::read_link(paths.proc.join(pid.to_string()).join("ns").join(name)).ok();
+        let number = link.and_then(|link| link.to_str()?.split_once('[')?.1.strip_suffix(']')?.parse().ok());
+        number.unwrap_or(0)
+    })
+}
+
+/// Those of the host: where process 1 does not let itself be looked at, the first kernel thread does, and most types have
+/// an inode that never changes.
+fn host_namespaces(paths: &HostPaths) -> [u32; 8] {
+    let (first, second) = (namespaces(paths, 1), namespaces(paths, 2));
+    std::array::from_fn(|at| {
+        let known = [first[at], second[at], initial_namespace(NAMESPACES[at].0)];
+        known.into_iter().find(|inode| *inode != 0).unwrap_or(0)
+    })
+}
+
+fn read_host(paths: &HostPaths) -> Host {
+    let of = |name: &str| paths.proc.join("1").join(name);
+    let mounts = parse_mounts(&text(&of("mountinfo")).unwrap_or_default());
+    let status = text(&of("status")).unwrap_or_default();
+    let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    Host {
+        namespaces: host_namespaces(paths),
+        bounding: bounding.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(u64::MAX),
+        apparmor: text(&paths.path(Path::new("/sys/module/apparmor/parameters/enabled")))
+            .is_some_and(|enabled| enabled.starts_with('Y')),
+        selinux: paths.path(Path::new("/sys/fs/selinux/enforce")).exists(),
+        peer_groups: mounts.iter().filter_map(|mount| mount.shared).collect(),
+        mounts,
+        versions: Default::default(),
+    }
+}
+
+/// Reads containers.
+struct Reader<'a> {
+    paths: &'a HostPaths,
+    layout: &'a Layout,
+    host: &'a Host,
+    sockets: &'a [String],
+}
+
+impl Reader<'_> {
+    fn subject(&self, resolver: &Resolver, scanned: &Scanned) -> Option<Subject> {
+        let update = resolver.resolve(&scanned.request);
+        let config = update.declared.as_ref().and_then(|declared| {
+            let bytes = resolver.configuration(&scanned.request, declared)?;
+            let path = Path::new(&declared.bundle).join("config.json").display().to_string();
+            Config::parse(&path, &bytes).ok()
+        });
+        let baseline = self.baseline(scanned, config, update.identity.runtime.clone())?;
+        let container = Container {
+            key: scanned.key,
+            revision: 0,
+            status: update.status,
+            identity: update.identity,
+            cgroup_path: scanned.cgroup_path.clone(),
+            declared: update.declared,
+            baseline: None,
+        };
+        Some(Subject { container, baseline })
+    }
+
+    fn baseline(
+        &self,
+        scanned: &Scanned,
+        config: Option<Config>,
+        runtime: Option<String>,
+    ) -> Option<Baseline> {
+        let first = scanned.processes.get(scanned.first)?;
+        let pid = first.key.pid;
+        let of = |name: &str| self.paths.proc.join(pid.to_string()).join(name);
+        let mut mounts = parse_mounts(&text(&of("mountinfo"))?);
+        for mount in &mut mounts {
+            mount.host_path = host_path(mount, &self.host.mounts);
+        }
+        let label = ["attr/apparmor/current", "attr/current"].iter().find_map(|name| text(&of(name)));
+        let state = &scanned.baseline;
+        let mut baseline = Baseline {
+            pid,
+            namespaces: namespaces(self.paths, pid),
+            tasks: scanned.tasks.len(),
+            root_tasks: scanned.tasks.iter().filter(|task| task.euid == 0).count(),
+            uid: first.euid,
+            effective: state.cap_effective,
+            permitted: state.cap_permitted,
+            bounding: state.cap_bounding,
+            seccomp: state.seccomp,
+            no_new_privs: state.no_new_privs != 0,
+            uid_map: uid_map(&text(&of("uid_map")).unwrap_or_default()),
+            label: label.map(|label| label.trim_end_matches(['\0', '\n']).to_owned()),
+            mounts,
+            limits: cgroups::limits(self.paths, self.layout, self.host, pid),
+            device_rules: cgroups::device_rules(self.paths, self.host, pid),
+            environment: environment(&of("environ")),
+            runtime,
+            config,
+            ..Baseline::default()
+        };
+        if let Some(inside) = Inside::open(self.paths, pid) {
+            self.look_inside(&inside, &mut baseline);
+        }
+        Some(baseline)
+    }
+
+    fn look_inside(&self, inside: &Inside, b: &mut Baseline) {
+        let mut wanted: BTreeSet<String> =
+            judge::masks::paths().chain(judge::devices::paths()).map(str::to_owned).collect();
+        let declared = b.config.as_ref().map(|config| (config.lists_of_masks(), config.binds()));
+        let (masks, binds) = declared.unwrap_or_default();
+        wanted.extend(masks);
+        for path in wanted {
+            if let Some((object, _)) = inside.look(&path) {
+                b.objects.insert(path, object);
+            }
+        }
+        b.nodes = inside.devices();
+        for (source, destination) in binds {
+            if let Some((_, id)) = inside.look(&destination) {
+                b.point_ids.insert(destination, id);
+            }
+            if let Some(id) = inside::id_of(&self.paths.path(Path::new(&source))) {
+                b.source_ids.insert(source, id);
+            }
+        }
+        b.sockets = inside.sockets(&b.mounts, self.sockets);
+    }
+}
+
+fn uid_map(text: &str) -> Vec<IdRange> {
+    let range = |line: &str| {
+        let mut words = line.split_ascii_whitespace().map(|word| word.parse().ok());
+        Some(IdRange { inside: words.next()??, outside: words.next()??, count: words.next()?? })
+    };
+    text.lines().filter_map(range).collect()
+}
+
+fn environment(path: &Path) -> Vec<String> {
+    let bytes = read_start(path, MAX_TEXT).unwrap_or_default();
+    let variables = bytes.split(|byte| *byte == 0).filter(|text| !text.is_empty()).take(MAX_VARIABLES);
+    variables.map(|text| String::from_utf8_lossy(text).into_owned()).collect()
+}
+
+/// True for a mount that cannot hold a socket or a directory of somebody's.
+fn is_kernel(mount: &Mount) -> bool {
+    ["proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue"].contains(&mount.fstype.as_str())
+}
+
+/// The kind of a file, by its mode and device number.
+fn object(stat: &rustix::fs::Stat) -> Object {
+    use rustix::fs::{FileType, major, minor};
+    let number = (major(stat.st_rdev), minor(stat.st_rdev));
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Object::Directory,
+        FileType::RegularFile => Object::File,
+        FileType::CharacterDevice => Object::Char(number.0, number.1),
+        FileType::BlockDevice => Object::Block(number.0, number.1),
+        FileType::Socket => Object::Socket,
+        FileType::Symlink => Object::Link,
+        _ => Object::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_maps() {
+        assert_eq!(
+            uid_map("         0     100000      65536\n1 x 3\n"),
+            [IdRange { inside: 0, outside: 100_000, count: 65_536 }]
+        );
+    }
+
+    #[test]
+    fn this_machine_is_read() {
+        let host = read_host(&HostPaths::default());
+        assert!(host.bounding != 0 && !host.mounts.is_empty() && host.namespace("mnt") != 0);
+    }
+}

@@ -1,0 +1,44 @@
+//! Posture: what each running container was granted, whatever it does with it.
+//!
+//! [`gather`] reads facts of `/proc`, of cgroups and of the OCI configuration; everything else is pure: [`judge`]
+//! turns a [`Baseline`] into findings, [`explain`] into a list of everything that was granted, [`report`] writes
+//! them. No program is loaded and no daemon is needed.
+
+mod baseline;
+pub mod check;
+mod config;
+mod explain;
+pub mod gather;
+mod judge;
+mod mountinfo;
+pub mod report;
+mod schema;
+
+pub use baseline::{Baseline, Host, IdRange, Limits, NAMESPACES, Node, Object, SocketSeen};
+pub use check::{CHECKS, Check};
+pub use config::Config;
+pub use explain::{Grant, Verdict, explain};
+pub use judge::{Finding, Item, Source, judge, link_layers};
+pub use mountinfo::{Mount, host_path, parse_mounts};
+pub use schema::schema;
+
+use crate::container::{Container, Identity};
+
+/// One container with everything that posture says of it.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Who it is.
+    pub container: Container,
+    /// The facts.
+    pub baseline: Baseline,
+}
+
+impl Subject {
+    /// Who it is, as its runtime and engine name it.
+    pub fn identity(&self) -> &Identity {
+        &self.container.identity
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)), and which path of the host a mount shows.
+
+use super::baseline::within;
+
+/// Mounts of one process that are read: a container with more is listed up to here.
+const MAX_MOUNTS: usize = 16_384;
+
+/// A mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mount {
+    /// `major:minor` of its file system.
+    pub dev: String,
+    /// Which directory of the file system it shows.
+    pub root: String,
+    /// Where, in the mount namespace of the process.
+    pub point: String,
+    /// Options of the mount.
+    pub options: Vec<String>,
+    /// Its peer group, if mounts below it propagate.
+    pub shared: Option<u32>,
+    /// The peer group that it receives mounts from.
+    pub master: Option<u32>,
+    /// File system type.
+    pub fstype: String,
+    /// Options of the file system.
+    pub super_options: Vec<String>,
+    /// The path of the host that it shows, if the host has it mounted, too.
+    pub host_path: Option<String>,
+}
+
+impl Mount {
+    /// True if nothing can be written through it.
+    pub fn is_readonly(&self) -> bool {
+        self.options.iter().chain(&self.super_options).any(|option| option == "ro")
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let (left, right) = line.split_once(" - ")?;
+        let mut left = left.split(' ').skip(2);
+        let words = |text: &str| text.split(',').map(unescape).collect::<Vec<_>>();
+        let mut mount = Self {
+            dev: left.next()?.to_owned(),
+            root: unescape(left.next()?),
+            point: unescape(left.next()?),
+            options: words(left.next()?),
+            ..Self::default()
+        };
+        for tag in left {
+            match tag.split_once(':') {
+                Some(("shared", group)) => mount.shared = group.parse().ok(),
+                Some(("master", group)) => mount.master = group.parse().ok(),
+                _ => {}
+            }
+        }
+        let mut right = right.split(' ');
+        mount.fstype = right.next()?.to_owned();
+        mount.super_options = right.nth(1).map(words).unwrap_or_default();
+        Some(mount)
+    }
+}
+
+/// Reads the text of mountinfo; lines that are none are left out.
+pub fn parse_mounts(text: &str) -> Vec<Mount> {
+    text.lines().take(MAX_MOUNTS).filter_map(Mount::parse).collect()
+}
+
+/// Undoes the kernel's `\ooo` for white space and backslashes.
+fn unescape(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let octal = bytes.get(at + 1..at + 4).filter(|_| *byte == b'\\');
+        let value = octal.and_then(|o| u8::from_str_radix(std::str::from_utf8(o).ok()?, 8).ok());
+        out.push(value.unwrap_or(*byte));
+        at += if value.is_some() { 4 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The path by which the host reaches what a mount shows: by the mount of the same file system that shows the
+/// smallest part that holds it.
+pub fn host_path(mount: &Mount, host: &[Mount]) -> Option<String> {
+    let holds = |other: &&Mount| other.dev == mount.dev && within(&mount.root, &other.root);
+    let best = host.iter().filter(holds).max_by_key(|m| (m.root.len(), usize::MAX - m.point.len()))?;
+    let rest = mount.root.strip_prefix(best.root.as_str())?.trim_start_matches('/');
+    Some(match (best.point.as_str(), rest) {
+        (point, "") => point.to_owned(),
+        ("/", rest) => format!("/{rest}"),
+        (point, rest) => format!("{point}/{rest}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+23 22 0:21 / /proc rw - proc proc rw
+24 22 0:30 / /run rw,nosuid shared:5 - tmpfs tmpfs rw,mode=755
+25 22 254:0 /srv/data /mnt/data rw shared:1 - ext4 /dev/vda rw
+garbage
+26 22 0:50 / /a\\040b rw - tmpfs
+";
+
+    #[test]
+    fn lines_are_read() {
+        let mounts = parse_mounts(HOST);
+        assert_eq!(mounts.len(), 5);
+        assert_eq!((mounts[0].shared, mounts[0].master, mounts[0].is_readonly()), (Some(1), None, false));
+        assert_eq!((mounts[4].point.as_str(), mounts[2].fstype.as_str()), ("/a b", "tmpfs"));
+        let slave = parse_mounts("9 8 0:5 /x /y ro,relatime master:7 - ext4 /dev/x rw\n");
+        assert_eq!((slave[0].master, slave[0].is_readonly()), (Some(7), true));
+        assert_eq!(unescape("a\\134b\\9"), "a\\b\\9");
+    }
+
+    #[test]
+    fn sources_on_the_host() {
+        let host = parse_mounts(HOST);
+        for (dev, root, want) in [
+            ("254:0", "/", Some("/")),
+            ("254:0", "/etc", Some("/etc")),
+            ("254:0", "/srv/data", Some("/mnt/data")),
+            ("254:0", "/srv/data/x", Some("/mnt/data/x")),
+            ("254:0", "/srv/database", Some("/srv/database")),
+            ("0:30", "/docker.sock", Some("/run/docker.sock")),
+            ("0:99", "/", None),
+        ] {
+            let mount = Mount { dev: dev.into(), root: root.into(), ..Mount::default() };
+            assert_eq!(host_path(&mount, &host).as_deref(), want, "{dev} {root}");
+        }
+    }
+}

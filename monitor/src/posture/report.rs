@@ -1,0 +1,38 @@
+//! Writes posture: a table and paragraphs for people, one JSON object a container for programs.
+
+mod json;
+mod text;
+
+pub use json::{Header, json};
+pub use text::{explained, overview};
+
+use super::Subject;
+use super::baseline::Host;
+use super::explain::{Grant, explain};
+use super::judge::{Finding, judge};
+use crate::detect::Severity;
+
+/// A container with what is to be said of it.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// The container.
+    pub subject: &'a Subject,
+    /// Its findings, the worst first.
+    pub findings: Vec<Finding>,
+    /// Everything that it was granted; empty unless it was asked for.
+    pub grants: Vec<Grant>,
+}
+
+impl<'a> Judged<'a> {
+    /// Judges a container; `in_full` also lists everything that it was granted.
+    pub fn new(subject: &'a Subject, host: &Host, in_full: bool) -> Self {
+        let findings = judge(&subject.baseline, host);
+        let grants = if in_full { explain(&subject.baseline, host, &findings) } else { Vec::new() };
+        Self { subject, findings, grants }
+    }
+
+    /// Its worst severity.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+}

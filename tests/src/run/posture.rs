@@ -1,0 +1,242 @@
+//! `bulkhead posture` beside real containers: each is granted something, and that is what must be said of it. No daemon
+//! runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+use super::Stage;
+use super::group::{Live, unique};
+use crate::fixture::on_host;
+use crate::process;
+use crate::runtime::{self, Container, Kind, Runtime};
+use crate::scenario::{Bind, Setup};
+use crate::stop;
+use crate::tally::Tally;
+
+/// The name of the check.
+const NAME: &str = "posture";
+
+/// A container: what it is granted, and what must be said of it.
+struct Case {
+    name: &'static str,
+    setup: Setup,
+    /// Checks with their severities.
+    wanted: &'static [(&'static str, &'static str)],
+}
+
+fn cases() -> Vec<Case> {
+    let caps = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let mounts = |all: &[(&str, &str)]| {
+        all.iter().map(|(host, at)| Bind { host: (*host).to_owned(), at: (*at).to_owned() }).collect()
+    };
+    let filtered = || Setup { seccomp: true, ..Setup::default() };
+    vec![
+        // The quiet twin of all that follow.
+        Case { name: "plain", setup: Setup { user: 1000, ..filtered() }, wanted: &[] },
+        Case { name: "root", setup: filtered(), wanted: &[("G03", "notice")] },
+        Case { name: "no seccomp", setup: Setup::default(), wanted: &[("G07", "warning")] },
+        Case {
+            name: "privileged",
+            setup: Setup {
+                caps: caps(&[
+                    "CAP_SYS_ADMIN",
+                    "CAP_SYS_MODULE",
+                    "CAP_SYS_RAWIO",
+                    "CAP_SYS_PTRACE",
+                    "CAP_NET_ADMIN",
+                ]),
+                devices: true,
+                unmasked: true,
+                ..Setup::default()
+            },
+            wanted: &[
+                ("G01", "critical"),
+                ("G02", "critical"),
+                ("G07", "warning"),
+                ("G11", "warning"),
+                ("G12", "critical"),
+            ],
+        },
+        Case {
+            name: "capability in the bounding set",
+            setup: Setup { user: 1000, caps: caps(&["CAP_SYS_ADMIN"]), ..filtered() },
+            wanted: &[("G02", "warning")],
+        },
+        Case {
+            name: "host pid",
+            setup: Setup { host_pid: true, ..filtered() },
+            wanted: &[("G04", "warning")],
+        },
+        Case {
+            name: "host pid and ptrace",
+            setup: Setup { host_pid: true, caps: caps(&["CAP_SYS_PTRACE"]), ..filtered() },
+            wanted: &[("G04", "critical"), ("G02", "critical")],
+        },
+        Case {
+            name: "host network",
+            setup: Setup { host_net: true, ..filtered() },
+            wanted: &[("G04", "warning")],
+        },
+        Case {
+            name: "engine's sockets in a folder",
+            setup: Setup { mounts: mounts(&[("{work}/ctl", "/ctl")]), ..filtered() },
+            wanted: &[("G06", "critical")],
+        },
+        Case {
+            name: "engine's socket",
+            setup: Setup { mounts: mounts(&[("{work}/ctl/docker.sock", "/run/docker.sock")]), ..filtered() },
+            wanted: &[("G06", "critical")],
+        },
+        Case {
+            name: "a socket that is no engine's",
+            setup: Setup {
+                user: 1000,
+                mounts: mounts(&[("{work}/ctl/service.sock", "/service.sock")]),
+                ..filtered()
+            },
+            wanted: &[],
+        },
+        Case {
+            name: "/etc of the host",
+            setup: Setup { mounts: mounts(&[("/etc", "/somewhere")]), ..filtered() },
+            wanted: &[("G05", "critical")],
+        },
+    ]
+}
+
+/// What may be said of any of them: the machine's own, or no more than worth knowing.
+const ALWAYS: &[&str] = &["G18"];
+
+/// Runs it.
+pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
+    if !stage.flags.wants(NAME) || !stage.flags.runtimes().contains(&Kind::Runc) {
+        return Ok(());
+    }
+    let name = format!("{NAME}[runc]");
+    let mut runtime = match runtime::open(Kind::Runc, &stage.env)? {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            tally.skip(&name, &why);
+            return Ok(());
+        }
+    };
+    let result = stage.posture(runtime.as_mut());
+    stop::check()?;
+    tally.take(&name, &result);
+    Ok(())
+}
+
+impl Stage {
+    fn posture(&self, runtime: &mut dyn Runtime) -> anyhow::Result<()> {
+        let mut live: Vec<(Case, Container)> = Vec::new();
+        let run = unique();
+        for (at, case) in cases().into_iter().enumerate() {
+            // Of one length, because a pattern may be a part of a name.
+            let name = format!("{run}-posture-{at:02}");
+            let container = Live::start_container(self, runtime, &case.setup, &name)?;
+            live.push((case, container));
+        }
+        let ids: Vec<&str> = live.iter().map(|(_, container)| container.id.as_str()).collect();
+        let patterns: Vec<&str> = ids.iter().flat_map(|id| ["--container", id]).collect();
+        let said = self.ask(&patterns)?;
+        ensure!(said.status.success(), "posture ended with {}", said.status);
+        let objects = by_id(&said.stdout)?;
+        ensure!(objects.len() == live.len(), "{} containers, {} objects", live.len(), objects.len());
+        for (case, container) in &live {
+            let object = objects.get(&container.id).context("a container is missing")?;
+            judge(case, object).with_context(|| format!("{}: {object:#}", case.name))?;
+        }
+        self.ends(&live)?;
+        for (_, container) in &live {
+            runtime.stop(container)?;
+        }
+        let gone = self.ask(&["--container", ids[0]])?;
+        ensure!(gone.status.code() == Some(2), "a container that is gone: {}", gone.status);
+        let words = String::from_utf8_lossy(&gone.stderr).into_owned();
+        ensure!(words.contains("BH0023"), "a container that is gone: {words}");
+        Ok(())
+    }
+
+    /// Exit statuses, and everything that was granted.
+    fn ends(&self, live: &[(Case, Container)]) -> anyhow::Result<()> {
+        let id = |name: &str| {
+            let found = live.iter().find(|(case, _)| case.name == name);
+            found.map(|(_, container)| container.id.clone()).context("no such case")
+        };
+        let (plain, privileged) = (id("plain")?, id("privileged")?);
+        for (container, least, status) in
+            [(&plain, "critical", 0), (&privileged, "critical", 1), (&plain, "info", 1)]
+        {
+            let said = self.ask(&["--container", container, "--fail-on", least])?;
+            ensure!(said.status.code() == Some(status), "--fail-on {least}: {}", said.status);
+        }
+        let said = self.ask(&["--explain", &privileged])?;
+        let objects = by_id(&said.stdout)?;
+        let grants = objects.get(&privileged).and_then(|o| o["grants"].as_array()).context("no grants")?;
+        let verdict = |kind: &str, name: &str| {
+            let one = grants.iter().find(|grant| grant["kind"] == kind && grant["name"] == name);
+            one.and_then(|grant| grant["verdict"].as_str()).unwrap_or("not there").to_owned()
+        };
+        for (kind, name, wanted) in [
+            ("capability", "CAP_SYS_ADMIN", "critical"),
+            ("capability", "CAP_KILL", "ok"),
+            ("namespace", "pid namespace", "ok"),
+            ("confinement", "seccomp", "warning"),
+            ("mount", "/dev/shm", "ok"),
+            ("device", "/dev/null char 1:3", "ok"),
+        ] {
+            let got = verdict(kind, name);
+            ensure!(got == wanted, "{kind} {name} is {got} and not {wanted}: {grants:#?}");
+        }
+        Ok(())
+    }
+
+    fn ask(&self, words: &[&str]) -> anyhow::Result<Output> {
+        let state: PathBuf = self.env.work.join("runc").join("state");
+        let mut command = Command::new(&self.flags.bulkhead);
+        command.args(["posture", "--format", "json", "--state-root"]).arg(state);
+        command.arg("--control-socket").arg(&self.fixture.control_socket).args(words);
+        on_host(&mut command, &self.mounts);
+        process::output(&mut command, self.limits.command)
+    }
+}
+
+fn by_id(lines: &[u8]) -> anyhow::Result<BTreeMap<String, Value>> {
+    let text = std::str::from_utf8(lines)?;
+    let mut objects = BTreeMap::new();
+    for line in text.lines() {
+        let object: Value = serde_json::from_str(line).context("a line is no JSON")?;
+        let id = object["container"]["id"].as_str().context("no id")?.to_owned();
+        objects.insert(id, object);
+    }
+    Ok(objects)
+}
+
+/// What is wanted is said, with a source that the configuration has; and of the rest nothing that matters.
+fn judge(case: &Case, object: &Value) -> anyhow::Result<()> {
+    ensure!(object["container"]["status"] == "resolved", "not resolved");
+    let findings = object["findings"].as_array().context("no findings")?;
+    let mut got: BTreeMap<&str, &str> = BTreeMap::new();
+    for finding in findings {
+        let text = |key: &str| finding[key].as_str().unwrap_or_default();
+        got.insert(text("id"), text("severity"));
+        let items = finding["items"].as_array().context("no items")?;
+        ensure!(items.iter().all(|item| item["source"].as_str().is_some_and(|s| !s.is_empty())), "no source");
+    }
+    for (id, severity) in case.wanted {
+        ensure!(got.get(id) == Some(severity), "{id} is {:?} and not {severity}", got.get(id));
+    }
+    let wanted: BTreeSet<&str> = case.wanted.iter().map(|(id, _)| *id).collect();
+    let beside: Vec<_> = got
+        .iter()
+        .filter(|(id, severity)| {
+            !wanted.contains(*id) && !ALWAYS.contains(id) && ["warning", "critical"].contains(severity)
+        })
+        .collect();
+    ensure!(beside.is_empty(), "also said: {beside:?}");
+    Ok(())
+}
