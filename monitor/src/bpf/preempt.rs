@@ -47,6 +47,8 @@ pub(super) fn is_possible(types: &Btf) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use aya_obj::ProgramSection;
 
     use super::*;
@@ -63,7 +65,8 @@ mod tests {
             object.chunks_exact(INSTRUCTION).filter(|place| *place == wanted).count()
         };
         let parsed = aya_obj::Object::parse(OBJECT).unwrap();
-        for (name, program) in &parsed.programs {
+        let programs: BTreeMap<_, _> = parsed.programs.iter().collect();
+        for (name, program) in programs {
             if matches!(program.section, ProgramSection::BtfTracePoint | ProgramSection::FExit { .. }) {
                 let calls = |number: u32| {
                     let code = &parsed.functions[&program.function_key()].instructions;

@@ -86,7 +86,8 @@ fn every_program_fits() {
     let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
     object.relocate_calls(&sections).unwrap();
     let mut deepest = 0;
-    for (name, program) in &object.programs {
+    let programs: BTreeMap<_, _> = object.programs.iter().collect();
+    for (name, program) in programs {
         let depth = depth(&functions(&object.functions[&program.function_key()].instructions), 0);
         assert!(depth <= LIMIT, "{name} takes {depth} bytes of stack with what it calls");
         deepest = deepest.max(depth);
