@@ -101,6 +101,10 @@ impl<'a> Older<'a> {
         claims: &mut Claims,
     ) -> anyhow::Result<Proved> {
         let is_its = |record: &Record| record.container_id() == Some(container.id.as_str());
+        // Until it is resolved its records have no id yet.
+        let is_known = |record: &Record| record.class() == "container" && is_its(record);
+        let known = store.wait_for(stage.limits.record, is_known)?;
+        ensure!(known.is_some(), "the container was not resolved");
         process.send(b"go on")?;
         let (said, _) = process.lines_until(stage.limits.command, |line| line.contains(" verb=marker "))?;
         drop(process);

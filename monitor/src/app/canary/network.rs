@@ -57,7 +57,10 @@ fn question() -> std::io::Result<()> {
     server.set_read_timeout(Some(Duration::from_secs(1)))?;
     let mut message = [0; 12];
     let (_, from) = server.recv_from(&mut message)?;
-    server.send_to(&message, from).map(drop)
+    server.send_to(&message, from)?;
+    // The kernel delivers it when it gets to it: the socket must still be there.
+    client.set_read_timeout(Some(Duration::from_secs(1)))?;
+    client.recv_from(&mut message).map(drop)
 }
 
 /// A descriptor that this process sends to itself.
