@@ -38,6 +38,11 @@ const TESTS: [(&str, Test); 3] =
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
     for (name, test) in TESTS.into_iter().filter(|(name, _)| stage.flags.wants(name)) {
         let label = super::group::label(name, Kind::Runc, rung);
+        if stage.flags.in_vm && name != "storm_full_map" {
+            // Seen on 5.10: 7,000 records in ten seconds, where the budget of a kind is 20,000 a second.
+            tally.skip(&label, "an emulated machine is too slow for a flood");
+            continue;
+        }
         match test(stage, rung) {
             Ok(None) => tally.pass(&label),
             Ok(Some(why)) => tally.skip(&label, &why),
@@ -148,9 +153,6 @@ fn flood(stage: &Stage, rung: Rung) -> anyhow::Result<Option<String>> {
     }
     let of = |id: &str| accounts.container_account(id).context("the accounts lack a container");
     let (flooded, quiet) = (of(&ids[0])?, of(&ids[1])?);
-    if flooded.2 == 0 && stage.flags.in_vm {
-        return Ok(Some(format!("an emulated machine is too slow for a flood: {} records", flooded.0)));
-    }
     ensure!(flooded.2 > 0, "the flood was not cut: {}", accounts.line());
     ensure!((quiet.1, quiet.2) == (0, 0), "the neighbour lost records: {}", accounts.line());
     let mut delays: Vec<Duration> = store.delays(|r| ids.iter().any(|id| is_canary(r, id)));
@@ -189,9 +191,6 @@ fn stopped_reader(stage: &Stage, rung: Rung) -> anyhow::Result<Option<String>> {
     let store = rig.end(vec![place])?;
     let accounts = balanced(&store)?;
     let full = accounts.number("ring_full");
-    if full == 0 && stage.flags.in_vm {
-        return Ok(Some("an emulated machine is too slow to fill a ring in this time".to_owned()));
-    }
     ensure!(full > 0, "no ring was full: {}", accounts.line());
     let all = store.all();
     let unnamed: Vec<&Record> = all
