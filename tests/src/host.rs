@@ -97,6 +97,15 @@ impl Host {
     }
 }
 
+/// True if this kernel can preempt programs of tracepoints, and then skips them for others on that CPU: since 7.0
+/// (`docs/decisions/0011`).
+pub fn preempts_programs() -> bool {
+    let system = rustix::system::uname();
+    let major =
+        system.release().to_str().ok().and_then(|release| release.split('.').next()?.parse::<u32>().ok());
+    major.is_some_and(|major| major >= 7)
+}
+
 /// Full path of a program, as a shell would find it; `skip` leaves a folder out.
 pub fn program(name: &str, skip: Option<&str>) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());

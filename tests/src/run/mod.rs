@@ -23,7 +23,7 @@ use crate::cgroups::Branch;
 use crate::daemon::{Daemon, Plan, Started};
 use crate::fixture::{Fixture, Folder};
 use crate::flags::Flags;
-use crate::host::{Host, HostMounts};
+use crate::host::{self, Host, HostMounts};
 use crate::judge;
 use crate::proof::Ledger;
 use crate::record::Record;
@@ -232,11 +232,12 @@ impl Stage {
         }
         let lost: Vec<&Record> = records
             .iter()
-            .filter(|record| record.class() == "loss" && !(self.flags.in_vm && record.is_skipped_run()))
+            .filter(|record| {
+                record.class() == "loss" && !(host::preempts_programs() && record.is_skipped_run())
+            })
             .collect();
         let skipped = records.iter().filter(|record| record.is_skipped_run()).count();
         if skipped > 0 {
-            // Where programs can be preempted the kernel skips some: docs/decisions/0011.
             say(&format!("note: {skipped} records of skipped runs"));
         }
         let broken = store.broken();
