@@ -224,7 +224,7 @@ impl<'a> Mount<'a> {
 }
 
 /// Undoes the kernel's `\ooo` for white space and backslashes in mountinfo.
-fn unescape(text: &str) -> Vec<u8> {
+pub(crate) fn unescape(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

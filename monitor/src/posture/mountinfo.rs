@@ -1,6 +1,7 @@
 //! `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)), and which path of the host a mount shows.
 
 use super::baseline::within;
+use crate::container::cgroup::unescape;
 
 /// Mounts of one process that are read: a container with more is listed up to here.
 const MAX_MOUNTS: usize = 16_384;
@@ -37,11 +38,11 @@ impl Mount {
     fn parse(line: &str) -> Option<Self> {
         let (left, right) = line.split_once(" - ")?;
         let mut left = left.split(' ').skip(2);
-        let words = |text: &str| text.split(',').map(unescape).collect::<Vec<_>>();
+        let words = |text: &str| text.split(',').map(text_of).collect::<Vec<_>>();
         let mut mount = Self {
             dev: left.next()?.to_owned(),
-            root: unescape(left.next()?),
-            point: unescape(left.next()?),
+            root: text_of(left.next()?),
+            point: text_of(left.next()?),
             options: words(left.next()?),
             ..Self::default()
         };
@@ -64,21 +65,9 @@ pub fn parse_mounts(text: &str) -> Vec<Mount> {
     text.lines().take(MAX_MOUNTS).filter_map(Mount::parse).collect()
 }
 
-/// Undoes the kernel's `\ooo` for white space and backslashes.
-fn unescape(text: &str) -> String {
-    if !text.contains('\\') {
-        return text.to_owned();
-    }
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let octal = bytes.get(at + 1..at + 4).filter(|_| *byte == b'\\');
-        let value = octal.and_then(|o| u8::from_str_radix(std::str::from_utf8(o).ok()?, 8).ok());
-        out.push(value.unwrap_or(*byte));
-        at += if value.is_some() { 4 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+/// A field as text: a name that is no UTF-8 is only shown.
+fn text_of(field: &str) -> String {
+    String::from_utf8_lossy(&unescape(field)).into_owned()
 }
 
 /// The path by which the host reaches what a mount shows: by the mount of the same file system that shows the
@@ -115,7 +104,7 @@ garbage
         assert_eq!((mounts[4].point.as_str(), mounts[2].fstype.as_str()), ("/a b", "tmpfs"));
         let slave = parse_mounts("9 8 0:5 /x /y ro,relatime master:7 - ext4 /dev/x rw\n");
         assert_eq!((slave[0].master, slave[0].is_readonly()), (Some(7), true));
-        assert_eq!(unescape("a\\134b\\9"), "a\\b\\9");
+        assert_eq!(text_of("a\\134b\\9"), "a\\b\\9");
     }
 
     #[test]
