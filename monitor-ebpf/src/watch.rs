@@ -185,9 +185,10 @@ fn user_name_bits(name: u64) -> u32 {
     }
 }
 
-/// The value, of which the verifier knows nothing any more; `unknown` must come from a helper.
+/// The value, of which the verifier knows nothing any more; `unknown` must come from a helper. Ways that differ in it
+/// alone meet again here, and what follows (a loop, most of all) is looked at once instead of once for each of them.
 #[inline(always)]
-fn hidden(mut value: u64, unknown: i64) -> u64 {
+pub(crate) fn hidden(mut value: u64, unknown: i64) -> u64 {
     // SAFETY: arithmetic on registers.
     unsafe {
         core::arch::asm!(

@@ -51,7 +51,7 @@ pub(crate) fn leave_change(subject: &Subject, call: Call, args: &[u64; 6], ret: 
     }
     let argument = |n: usize| if n < 6 { args[n] } else { 0 };
     let (mut mode, mut rdev) = (0, 0);
-    let mut why = match op {
+    let why = match op {
         op::MKNOD => {
             // The argument after the name, and the one after that.
             mode = argument(name + 1) as u32 & 0xffff;
@@ -66,19 +66,23 @@ pub(crate) fn leave_change(subject: &Subject, call: Call, args: &[u64; 6], ret: 
         _ => 0,
     };
     let fd = if directory < 6 { args[directory] as u32 } else { AT_FDCWD };
+    let unknown = subject.tid as i64;
+    let op = watch::hidden(u64::from(op), unknown) as u32;
+    let mut why = watch::hidden(u64::from(why), unknown) as u32;
+    let node = watch::hidden(u64::from(mode) << 32 | u64::from(rdev), unknown);
+    let names = [watch::hidden(argument(name), unknown), watch::hidden(argument(other), unknown)];
+    let fd = watch::hidden(u64::from(fd), unknown) as u32;
     let parent =
         if fd == AT_FDCWD { subject.task.cwd().1 } else { subject.task.file(fd).follow(F::FileDentry) };
-    if watch::is_named_by_user(argument(name), parent)
-        || (op == op::RENAME && watch::is_named_by_user(argument(other), parent))
+    if watch::is_named_by_user(names[0], parent)
+        || (op == op::RENAME && watch::is_named_by_user(names[1], parent))
     {
         why |= why::NAMED;
     }
     if why == 0 && subject.container != KEY_CANARY {
         return;
     }
-    let node = u64::from(mode) << 32 | u64::from(rdev);
     let result = u64::from(op) << 32 | u64::from(ret as u32);
-    let names = [argument(name), argument(other)];
     write(subject, result, node, watch::seal(why, 0, subject.tid), &names);
 }
 

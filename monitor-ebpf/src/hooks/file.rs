@@ -75,6 +75,7 @@ fn judge(subject: &Subject, opened: Ptr) -> Option<(u32, u32)> {
     }
     let mode = u32::from(inode.read::<u16>(F::InodeMode));
     why |= watch::device(mode, inode.read(F::InodeRdev));
+    let mut why = watch::hidden(u64::from(why), magic as i64) as u32;
     let writing = opened.read::<u32>(F::FileFlags) & WRITING != 0;
     let mut class = 0;
     match Kind::of(magic) {

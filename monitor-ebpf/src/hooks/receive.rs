@@ -9,7 +9,7 @@ use monitor_common::policy::KEY_CANARY;
 
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::Subject;
-use crate::kernel::{Ptr, file, mount, ns, read_user};
+use crate::kernel::{Ptr, file, forget, mount, ns, read_user};
 use crate::preempt;
 
 /// `S_IFMT` and types of inodes (kernel `include/uapi/linux/stat.h`).
@@ -160,7 +160,7 @@ impl Best {
                 break;
             }
             let file = subject.task.file(read_user::<u32>(control + head + u64::from(index) * 4));
-            let worth = worth(subject, file);
+            let worth = forget(worth(subject, file));
             if worth > self.worth {
                 *self = Self { file, worth };
             }

@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use aya::programs::links::FdLink;
-use aya::programs::{BtfTracePoint, FExit, Program};
+use aya::programs::{BtfTracePoint, FExit, Program, ProgramError};
 use aya::{Btf as AyaBtf, Ebpf};
 use monitor_common::call::Call;
 
+use super::ahead::{self, Refused};
 use super::btf::Btf;
 use super::calls::{Calls, Load};
 use super::cgroup;
 use super::link::Links;
 use super::loader::{MaxRung, SensorState, explain};
 use super::needs::Lacking;
-use super::probes::{Attach, Level, Probe, Rung, Sensor};
+use super::probes::{Attach, Level, Probe, Rung, SENSORS, Sensor};
 
 /// What trying needs.
 pub(super) struct Attacher<'a> {
@@ -29,22 +30,59 @@ pub(super) struct Attacher<'a> {
     pub(super) cgroup_root: Option<&'a Path>,
     /// Set once a trampoline was refused for a reason that holds for all of them.
     pub(super) trampolines: Option<String>,
+    /// What could not be loaded ahead.
+    pub(super) refused: Refused,
 }
 
 impl Attacher<'_> {
+    /// Loads what the first rung of every sensor needs, all at once. Whether there are trampolines is found out with one
+    /// program before that.
+    pub(super) fn load_ahead(&mut self) {
+        if self.max != MaxRung::NoTrampoline {
+            let functions = SENSORS.iter().flat_map(|sensor| sensor.rungs).flat_map(|rung| rung.probes);
+            let mut tried =
+                functions.filter(|probe| self.is_possible(probe)).filter(|probe| match probe.attach {
+                    Attach::Fexit(names) => names.iter().any(|name| self.types.has_function(name)),
+                    _ => false,
+                });
+            if let Some(probe) = tried.next() {
+                let before = self.links.len();
+                // What it is refused for, if it is, comes up again where it is needed.
+                let _ = self.attach(probe);
+                self.links.truncate(before);
+            }
+        }
+        let rungs =
+            SENSORS.iter().filter_map(|sensor| sensor.rungs.iter().find(|rung| self.refusal(rung).is_none()));
+        let probes: Vec<&Probe> =
+            rungs.flat_map(|rung| rung.probes).filter(|probe| self.is_possible(probe)).collect();
+        let probes = probes.into_iter();
+        self.refused = ahead::load(self.bpf, self.kernel, self.types, self.preemptible, probes);
+    }
+
+    /// True if the kernel has every field that a program reads.
+    fn is_possible(&self, probe: &Probe) -> bool {
+        self.lacking.check(probe).is_ok()
+    }
+
+    /// Why a rung need not be tried.
+    fn refusal(&self, rung: &Rung) -> Option<String> {
+        match rung.level {
+            Level::Trampoline if self.max == MaxRung::NoTrampoline => {
+                Some("trampoline: switched off by --rung".into())
+            }
+            Level::Trampoline => self.trampolines.clone(),
+            _ => None,
+        }
+    }
+
     /// Attaches the best rung that works.
     pub(super) fn best_rung(&mut self, sensor: &'static Sensor) -> SensorState {
         let mut state = SensorState { sensor, rung: None, left_out: Vec::new(), refused: Vec::new() };
         for rung in sensor.rungs {
-            if rung.level == Level::Trampoline {
-                if self.max == MaxRung::NoTrampoline {
-                    state.refused.push("trampoline: switched off by --rung".into());
-                    continue;
-                }
-                if let Some(reason) = &self.trampolines {
-                    state.refused.push(reason.clone());
-                    continue;
-                }
+            if let Some(reason) = self.refusal(rung) {
+                state.refused.push(reason);
+                continue;
             }
             match self.attach_all(rung) {
                 Ok(left_out) => {
@@ -71,8 +109,8 @@ impl Attacher<'_> {
                 }
                 // Detached first, then unloaded.
                 self.links.truncate(before);
-                for program in done {
-                    self.unload(program);
+                for probe in rung.probes {
+                    self.unload(probe.program);
                 }
                 return Err(format!("{}: {reason}", probe.program));
             }
@@ -86,12 +124,15 @@ impl Attacher<'_> {
     }
 
     fn attach(&mut self, probe: &Probe) -> Result<(), String> {
+        if let Some(reason) = self.refused.reason(probe.program) {
+            return Err(reason);
+        }
         match probe.attach {
             Attach::Second(_) if !self.preemptible => {}
             Attach::TpBtf(tracepoint) | Attach::Second(tracepoint) => {
                 let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
                 let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
-                program.load(tracepoint, self.kernel).map_err(explain)?;
+                unless_loaded(program.load(tracepoint, self.kernel)).map_err(explain)?;
                 let id = program.attach().map_err(explain)?;
                 self.links
                     .push((probe.program, FdLink::from(program.take_link(id).map_err(explain)?).into()));
@@ -103,7 +144,8 @@ impl Attacher<'_> {
                     .ok_or_else(|| format!("the kernel has none of {}", functions.join(", ")))?;
                 let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
                 let program: &mut FExit = program.try_into().map_err(explain)?;
-                let result = program.load(function, self.kernel).and_then(|()| program.attach());
+                let result =
+                    unless_loaded(program.load(function, self.kernel)).and_then(|()| program.attach());
                 match result.and_then(|id| program.take_link(id)) {
                     Ok(link) => self.links.push((probe.program, FdLink::from(link).into())),
                     Err(error) => {
@@ -144,6 +186,14 @@ impl Attacher<'_> {
             Some(program) => cgroup::unload(program),
             None => {}
         }
+    }
+}
+
+/// A program that was loaded ahead needs no loading.
+pub(super) fn unless_loaded(loaded: Result<(), ProgramError>) -> Result<(), ProgramError> {
+    match loaded {
+        Err(ProgramError::AlreadyLoaded) => Ok(()),
+        other => other,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The last rung's switchboard: which system call goes to which program.
 
 use aya::maps::{Array, MapData, ProgramArray};
+use aya::programs::BtfTracePoint;
 use aya::programs::links::FdLink;
-use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Btf, Ebpf};
 use monitor_common::call::{Call, I386_SOCKETCALL, SOCKETCALLS, table};
 
+use super::attach::unless_loaded;
 use super::link::Links;
 use super::loader::explain;
 use super::maps::Maps;
@@ -17,7 +18,7 @@ const SECOND: &str = "sys_exit_2";
 /// The program that goes on where a call has left its task changed.
 pub(super) const COMPARE: &str = "call_compare";
 /// The tracepoint they and the programs behind it are on.
-const TRACEPOINT: &str = "sys_exit";
+pub(super) const TRACEPOINT: &str = "sys_exit";
 
 /// The maps of the switchboard. They must live as long as the programs: the kernel empties an array of programs
 /// when the last descriptor of it is closed.
@@ -30,6 +31,11 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn take(maps: &mut Maps) -> Result<Self, String> {
         Ok(Self { table: maps.take("CALL_TABLE")?, programs: maps.take("CALL_PROGRAMS")?, attached: false })
+    }
+
+    /// The programs that every call goes through, whichever sensors there are; those at the tracepoint come last.
+    pub(super) fn dispatchers(twice: bool) -> impl Iterator<Item = &'static str> {
+        [Some(COMPARE), Some(DISPATCHER), twice.then_some(SECOND)].into_iter().flatten()
     }
 
     /// Sends `calls` to `program` from now on. The dispatcher is attached with the first of them: while no sensor
@@ -49,7 +55,7 @@ impl Calls {
             }
             let compare = program_of(bpf, kernel, COMPARE)?.fd().map_err(explain)?;
             self.programs.set(table::COMPARE, compare, 0).map_err(|e| format!("map CALL_PROGRAMS: {e}"))?;
-            for name in [Some(DISPATCHER), twice.then_some(SECOND)].into_iter().flatten() {
+            for name in Self::dispatchers(twice).skip(1) {
                 let dispatcher = program_of(bpf, kernel, name)?;
                 let id = dispatcher.attach().map_err(explain)?;
                 links.push((name, FdLink::from(dispatcher.take_link(id).map_err(explain)?).into()));
@@ -101,10 +107,8 @@ fn places(call: Call) -> impl Iterator<Item = (u32, Entry)> {
 fn program_of<'a>(bpf: &'a mut Ebpf, kernel: &Btf, name: &str) -> Result<&'a mut BtfTracePoint, String> {
     let program = bpf.program_mut(name).ok_or_else(|| format!("no program {name} in the eBPF object"))?;
     let program: &mut BtfTracePoint = program.try_into().map_err(explain)?;
-    match program.load(TRACEPOINT, kernel) {
-        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
-        Err(error) => Err(explain(error)),
-    }
+    unless_loaded(program.load(TRACEPOINT, kernel)).map_err(explain)?;
+    Ok(program)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::path::Path;
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSkb, Program, ProgramError};
 
+use super::attach::unless_loaded;
 use super::link::Link;
 use super::loader::explain;
 
@@ -25,26 +26,38 @@ pub(super) fn attach(program: &mut Program, root: Option<&Path>) -> Result<Link,
     attach_to(program, &cgroup)
 }
 
+/// Has the kernel verify a program.
+///
+/// # Errors
+/// The kernel refused, or it is no program of a cgroup: the reason in words.
+pub(super) fn load(program: &mut Program) -> Result<(), String> {
+    let loaded = match program {
+        Program::CgroupSockAddr(program) => program.load(),
+        Program::CgroupSock(program) => program.load(),
+        Program::CgroupSysctl(program) => program.load(),
+        Program::CgroupSkb(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
+    unless_loaded(loaded).map_err(explain)
+}
+
 fn attach_to(program: &mut Program, cgroup: &File) -> Result<Link, String> {
     // The mode is for `BPF_PROG_ATTACH`: links have none.
     let mode = CgroupAttachMode::Single;
+    load(program)?;
     match program {
         Program::CgroupSockAddr(program) => {
-            program.load().map_err(explain)?;
             let id = program.attach(cgroup, mode).map_err(explain)?;
             link(program.take_link(id).map_err(explain)?)
         }
         Program::CgroupSock(program) => {
-            program.load().map_err(explain)?;
             let id = program.attach(cgroup, mode).map_err(explain)?;
             link(program.take_link(id).map_err(explain)?)
         }
         Program::CgroupSysctl(program) => {
-            program.load().map_err(explain)?;
             Link::sysctl(&program.fd().map_err(explain)?.as_fd(), cgroup).map_err(|e| e.to_string())
         }
         Program::CgroupSkb(program) => {
-            program.load().map_err(explain)?;
             let place = direction(program).map_err(explain)?;
             let id = program.attach(cgroup, place, mode).map_err(explain)?;
             link(program.take_link(id).map_err(explain)?)

@@ -11,6 +11,7 @@ use monitor_common::offsets::FIELD_COUNT;
 use monitor_common::policy::{Config, SelfTest, daemon as place};
 
 use super::accounts::Accounts;
+use super::ahead::Refused;
 use super::attach::Attacher;
 use super::btf::{Btf, BtfError};
 use super::calls::Calls;
@@ -216,7 +217,9 @@ pub fn load(
         max: options.max_rung,
         cgroup_root: options.cgroup_root,
         trampolines: None,
+        refused: Refused::default(),
     };
+    attacher.load_ahead();
     for sensor in SENSORS {
         let state = attacher.best_rung(sensor);
         if state.rung.is_none() && sensor.required {

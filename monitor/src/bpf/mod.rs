@@ -2,6 +2,7 @@
 //! module that knows aya.
 
 mod accounts;
+mod ahead;
 mod attach;
 pub mod btf;
 mod calls;

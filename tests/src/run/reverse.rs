@@ -18,29 +18,18 @@ use crate::scenario::Rung;
 use crate::store::Store;
 use crate::tally::Tally;
 
-/// The names of the checks.
-const RUNS: &str = "host_runs_a_file_of_a_container";
-const ENTERS: &str = "host_process_put_into_a_container";
+/// The name of the check, and of the part that not every machine can have.
+const NAME: &str = "host_reaches_into_a_container";
 const HELPER: &str = "kernel_helper_is_a_file_of_a_container";
 const BUSYBOX: &str = "bin/busybox";
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
 
-type Check = fn(&Scene<'_>) -> anyhow::Result<()>;
-
-/// Runs them.
+/// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
-    let checks: [(&str, Check); 3] =
-        [(RUNS, |scene| scene.runs()), (ENTERS, |scene| scene.enters()), (HELPER, |scene| scene.helper())];
-    for (name, check) in checks {
-        if name == HELPER && !stage.flags.in_vm {
-            if stage.flags.wants(name) {
-                tally.skip(&format!("{name}[{}]", rung.name()), "it changes the core_pattern of the machine");
-            }
-            continue;
-        }
-        stage.alone(name, rung, tally, |runtime| stage.reverse(rung, runtime, check))?;
+    if !stage.flags.in_vm && stage.flags.wants(NAME) {
+        tally.skip(&format!("{HELPER}[{}]", rung.name()), "it changes the core_pattern of the machine");
     }
-    Ok(())
+    stage.alone(NAME, rung, tally, |runtime| stage.reverse(rung, runtime))
 }
 
 /// A container, its first process, and what the daemon says.
@@ -54,7 +43,7 @@ struct Scene<'a> {
 }
 
 impl Stage {
-    fn reverse(&self, rung: Rung, runtime: &mut dyn Runtime, check: Check) -> anyhow::Result<Option<String>> {
+    fn reverse(&self, rung: Rung, runtime: &mut dyn Runtime) -> anyhow::Result<Option<String>> {
         let daemon = match self.start_daemon(rung, &[], None, "exec,host_exec,cgroup", &[])? {
             Started::Ready(daemon) => daemon,
             Started::Impossible(why) => return Ok(Some(why)),
@@ -70,7 +59,12 @@ impl Stage {
             daemon.store.wait_for(self.limits.record, is_entry)?.context("no exec of the first program")?;
         let (pid, _) = entry.process().context("the exec has no process")?;
         let program = self.env.rootfs.join(BUSYBOX);
-        check(&Scene { stage: self, store: &daemon.store, container: &container, pid, program })?;
+        let scene = Scene { stage: self, store: &daemon.store, container: &container, pid, program };
+        scene.runs().context("a process of the host runs a file of the container")?;
+        scene.enters().context("a process of the host is put into the container")?;
+        if self.flags.in_vm {
+            scene.helper().context("the kernel's helper is a file of the container")?;
+        }
         runtime.stop(&container)?;
         daemon.stop()?;
         Ok(None)
