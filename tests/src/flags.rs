@@ -23,6 +23,7 @@ usage: scenarios --bulkhead PATH [options] [FILTER]…
   --layout L            v1, v2, hybrid; default what this host has; `native` is the same
   --filter TEXT         only scenarios whose name contains it; so does a bare word
   --disable-rule ID     passed on to the daemon
+  --shared              only what goes with one daemon for all; in a VM that is so on every rung but the first
   --mutate              for each rule: with it disabled, a scenario must fail
   --no-daemon           only the acts: what the kernel answered is checked
   --proofs              also says what each scenario proves, for `cargo xtask coverage`
@@ -53,6 +54,8 @@ pub struct Flags {
     pub filters: Vec<String>,
     /// Rules to disable.
     pub disabled: Vec<String>,
+    /// No checks that need a daemon of their own.
+    pub shared: bool,
     /// The mutation check.
     pub mutate: bool,
     /// Acts only.
@@ -96,6 +99,7 @@ impl Flags {
                 }
                 "--filter" => flags.filters.push(value()?),
                 "--disable-rule" => flags.disabled.push(value()?),
+                "--shared" => flags.shared = true,
                 "--mutate" => flags.mutate = true,
                 "--no-daemon" => flags.no_daemon = true,
                 "--proofs" => flags.proofs = true,
@@ -118,6 +122,18 @@ impl Flags {
             return self.rungs.clone();
         }
         if self.in_vm { vec![Rung::Trampoline, Rung::Tracepoint] } else { vec![Rung::Tracepoint] }
+    }
+
+    /// Why checks that need a daemon of their own are left out on this rung, if they are: a start takes half a minute in
+    /// an emulated machine, and what they are about differs between kernels, but hardly between rungs or layouts.
+    pub fn leaves_out_own_daemons(&self, rung: Rung) -> Option<&'static str> {
+        if self.shared {
+            Some("needs a daemon of its own")
+        } else if self.in_vm && self.rungs().first() != Some(&rung) {
+            Some("done on the first rung")
+        } else {
+            None
+        }
     }
 
     /// The runtimes to run.

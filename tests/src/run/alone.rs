@@ -19,6 +19,10 @@ impl Stage {
             return Ok(());
         }
         let name = format!("{name}[{}]", rung.name());
+        if let Some(why) = self.flags.leaves_out_own_daemons(rung) {
+            tally.skip(&name, why);
+            return Ok(());
+        }
         let mut runtime = match runtime::open(Kind::Runc, &self.env)? {
             Ok(runtime) => runtime,
             Err(why) => {

@@ -43,6 +43,10 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
             tally.skip(&label, "an emulated machine is too slow for a flood");
             continue;
         }
+        if let Some(why) = stage.flags.leaves_out_own_daemons(rung) {
+            tally.skip(&label, why);
+            continue;
+        }
         match test(stage, rung) {
             Ok(None) => tally.pass(&label),
             Ok(Some(why)) => tally.skip(&label, &why),
