@@ -15,9 +15,11 @@ mod accounts;
 mod bad;
 mod canary;
 mod executables;
+mod postures;
 mod scanned;
 
 pub use canary::CanaryWatch;
+pub use postures::PostureRules;
 
 /// The tables and the way through them.
 pub struct Pipeline {
@@ -33,6 +35,7 @@ pub struct Pipeline {
     bad: bad::Bad,
     arguments: Arguments,
     executables: executables::Executables,
+    postures: postures::Postures,
     canary: CanaryWatch,
     findings: u64,
     found: Vec<Emitted>,
@@ -61,6 +64,7 @@ impl Pipeline {
             bad: bad::Bad::default(),
             arguments: Arguments::default(),
             executables: executables::Executables::default(),
+            postures: postures::Postures::default(),
             canary: CanaryWatch::default(),
             findings: 0,
             found: Vec::new(),
@@ -106,6 +110,9 @@ impl Pipeline {
         let change = self.containers.apply(ev, &self.processes);
         if let Some(Change::Created(key) | Change::Entered(key)) = change {
             self.ask(key);
+        }
+        if let Some(Change::Entered(key)) = change {
+            self.look_at(key, ev.header.started);
         }
         if ev.kind == EventKind::Exec {
             self.executable(ev);
@@ -218,6 +225,11 @@ impl Pipeline {
         let count = self.executables.take_unhashed();
         if count > 0 {
             let reason = loss_reason::UNHASHED;
+            self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
+        }
+        let count = self.postures.take_uninspected();
+        if count > 0 {
+            let reason = loss_reason::UNINSPECTED;
             self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
         }
     }

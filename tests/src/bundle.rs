@@ -69,6 +69,18 @@ fn mounts(spec: &Spec<'_>) -> Value {
     mounts.into()
 }
 
+/// What a configuration is exchanged for: it hides one more file, and the last mount has another source.
+pub fn altered(config: &Value, source: &str) -> Value {
+    let mut altered = config.clone();
+    if let Some(masks) = altered["linux"]["maskedPaths"].as_array_mut() {
+        masks.push("/proc/version".into());
+    }
+    if let Some(mount) = altered["mounts"].as_array_mut().and_then(|mounts| mounts.last_mut()) {
+        mount["source"] = source.into();
+    }
+    altered
+}
+
 /// The whole configuration.
 pub fn config(env: &Env, spec: &Spec<'_>, cgroup: &str) -> Value {
     let setup = spec.setup;

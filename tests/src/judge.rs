@@ -29,7 +29,7 @@ pub fn judge(
         Err(_) => None,
     };
     let is_unwanted = |r: &&Record| match r.class() {
-        "finding" => scenario.forbid.covers(r.rule()),
+        "finding" => !r.is_grant() && scenario.forbid.covers(r.rule()),
         "event" => scenario.absent.iter().any(|kind| kind == r.event()),
         _ => false,
     };

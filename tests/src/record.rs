@@ -178,6 +178,26 @@ impl Record {
         self.text("/rule/id")
     }
 
+    /// True for a finding about what a container was granted, whatever it does.
+    pub fn is_grant(&self) -> bool {
+        self.class() == "finding" && (self.rule().starts_with('G') || self.rule().starts_with("X-"))
+    }
+
+    /// True if a `posture` record has a finding of this check.
+    pub fn finds(&self, check: &str) -> bool {
+        self.at("/findings").as_array().is_some_and(|list| list.iter().any(|f| f["id"] == check))
+    }
+
+    /// A number anywhere in the record, by its JSON pointer.
+    pub fn number_at(&self, pointer: &str) -> u64 {
+        self.at(pointer).as_u64().unwrap_or(0)
+    }
+
+    /// The line as JSON.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+
     /// `succeeded`, `denied`, `attempted`.
     pub fn result(&self) -> &str {
         self.text("/result")

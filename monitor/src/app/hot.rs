@@ -13,6 +13,7 @@ use crate::bpf::{Daemon, Rings, Unwanted};
 use crate::container::{ResolveRequest, Scanned, Update};
 use crate::ingest::{Look, Order, Received};
 use crate::pipeline::Pipeline;
+use crate::posture;
 use crate::process::{Executable, Process};
 
 /// How long a record waits for older ones from other rings: longer than a program takes from reading the
@@ -84,15 +85,18 @@ pub(super) struct Source {
     pub(super) received: Received,
 }
 
-/// Runs until it is told to stop. `questions` go to the edge; when it is behind, they are asked again at the
-/// container's next step.
-pub(super) fn run(
-    source: Source,
-    mut pipeline: Pipeline,
-    inbox: &Inbox,
-    questions: &SyncSender<ResolveRequest>,
-    hashes: Option<&SyncSender<Executable>>,
-) {
+/// The ways to the threads that do what the hot one must not. Each is bounded, and none is waited for.
+pub(super) struct Edges {
+    /// Who containers are. When that thread is behind, they are asked again at the container's next step.
+    pub(super) containers: SyncSender<ResolveRequest>,
+    /// What is in executables, if that is wanted.
+    pub(super) hashes: Option<SyncSender<Executable>>,
+    /// What containers were granted, if that is wanted.
+    pub(super) postures: Option<SyncSender<posture::Question>>,
+}
+
+/// Runs until it is told to stop.
+pub(super) fn run(source: Source, mut pipeline: Pipeline, inbox: &Inbox, edges: &Edges) {
     let Source { mut rings, mut unwanted, mut pinned, received } = source;
     super::come_first();
     let mut order = Order::new();
@@ -123,15 +127,20 @@ pub(super) fn run(
         order.release(horizon, |record| pipeline.record(record));
         pipeline.short(before, order.take_short());
         for question in pipeline.questions() {
-            if let Err(TrySendError::Disconnected(_)) = questions.try_send(question) {
+            if let Err(TrySendError::Disconnected(_)) = edges.containers.try_send(question) {
                 break;
             }
         }
         for file in pipeline.executables() {
             if let Some(Err(TrySendError::Full(file) | TrySendError::Disconnected(file))) =
-                hashes.map(|hashes| hashes.try_send(file))
+                edges.hashes.as_ref().map(|hashes| hashes.try_send(file))
             {
                 pipeline.not_hashed(&file);
+            }
+        }
+        for question in pipeline.postures() {
+            if edges.postures.as_ref().is_some_and(|postures| postures.try_send(question).is_err()) {
+                pipeline.not_inspected();
             }
         }
         if let Some(reason) = stop {

@@ -8,6 +8,7 @@ mod doctor;
 mod edge;
 mod hash;
 mod hot;
+mod inspect;
 mod network;
 mod pins;
 mod posture;
@@ -35,7 +36,7 @@ use crate::ingest::Received;
 use crate::output::Status;
 use crate::pipeline::Pipeline;
 use edge::Edge;
-use hot::{Mailbox, Source, Wake};
+use hot::{Edges, Mailbox, Source, Wake};
 use monitor_common::policy::Config;
 use start::{Host, boot_now};
 
@@ -68,6 +69,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
             find_rule(id)?;
         }
     }
+    let inspector = inspect::prepare(args)?;
     start::require_privileges()?;
     start::raise_memlock();
     let signals = sinks::Signals::block()?;
@@ -81,6 +83,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     pipeline.want_environment(args.environment());
     if args.hash.is_some() {
         pipeline.want_hashes(host.boot_to_epoch_ns);
+    }
+    if inspector.is_some() {
+        pipeline.want_postures(inspect::rules(args));
     }
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     pipeline.status(boot_now(), Status::Starting { version: env!("CARGO_PKG_VERSION"), kernel: &kernel });
@@ -112,7 +117,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
             network::watch(control, &addresses)
         })
         .map_err(|e| start::explain(&e))?;
-    let resolver = Resolver::new(HostPaths::default());
+    let resolver = Resolver::new(HostPaths::default()).with_state_roots(args.state_roots.clone());
     let mut received = Received::default();
     let mut found = None;
     match resumed {
@@ -141,7 +146,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let (ask, questions) = sync_channel(QUESTIONS);
     let source = Source { rings, unwanted, pinned: pins.is_some().then_some(daemon), received };
     let hashes = args.hash.map(|limit| hash::start(limit << 20, mailbox.clone())).transpose()?;
-    let hot = spawn("hot", move || hot::run(source, pipeline, &inbox, &ask, hashes.as_ref()))?;
+    let postures = inspector.map(|inspector| inspect::start(inspector, mailbox.clone())).transpose()?;
+    let edges = Edges { containers: ask, hashes, postures };
+    let hot = spawn("hot", move || hot::run(source, pipeline, &inbox, &edges))?;
     let running = match found {
         Some(running) => running,
         None => {

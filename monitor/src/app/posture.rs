@@ -5,10 +5,11 @@ use super::start::{self, boot_now};
 use crate::cli::{self, OutputFormat, PostureArgs, term};
 use crate::container::{HostPaths, Identity, initial_namespace};
 use crate::diag::{Code, Diagnostic, Exit};
-use crate::output::Clock;
+use crate::output::format::{Format as _, JsonFormat};
+use crate::output::{Body, Clock, Common, Record};
 use crate::posture::Subject;
 use crate::posture::gather::{Options, gather, name};
-use crate::posture::report::{self, Header, Judged};
+use crate::posture::report::{self, Judged};
 use crate::tail;
 
 /// What reading other processes' root, namespaces and environment needs (ptrace(2), capabilities(7)).
@@ -54,16 +55,13 @@ pub fn posture(args: &PostureArgs) -> Result<Exit, Diagnostic> {
 }
 
 fn as_json(judged: &[Judged<'_>]) -> String {
-    let mut time = Vec::new();
-    Clock::now().rfc3339(boot_now(), &mut time);
+    let mut format = JsonFormat::new(Clock::now());
     let uname = rustix::system::uname();
-    let header = Header {
-        time: String::from_utf8_lossy(&time).into_owned(),
-        node: uname.nodename().to_string_lossy().into_owned(),
-    };
+    let (time, node) = (boot_now(), uname.nodename().to_string_lossy());
     let mut out = Vec::new();
-    for judged in judged {
-        report::json(&mut out, &header, judged);
+    for (seq, judged) in (1..).zip(judged) {
+        let body = Body::Posture { container: &judged.subject.container, posture: judged.record() };
+        format.encode(&Record { common: Common { time, seq, node: &node }, body }, &mut out);
     }
     String::from_utf8_lossy(&out).into_owned()
 }

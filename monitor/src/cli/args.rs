@@ -86,6 +86,36 @@ pub enum RungChoice {
     Tracepoint,
 }
 
+/// What becomes of what containers were granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PostureChoice {
+    /// Containers are not looked at
+    Off,
+    /// Records, and no finding
+    None,
+    /// Records, and findings from info on
+    Info,
+    /// Records, and findings from notice on
+    Notice,
+    /// Records, and findings from warning on
+    Warning,
+    /// Records, and findings that are critical
+    Critical,
+}
+
+impl PostureChoice {
+    /// The least severity of a finding; `None` if none is wanted.
+    pub fn least(self) -> Option<Severity> {
+        match self {
+            Self::Off | Self::None => None,
+            Self::Info => Some(Severity::Info),
+            Self::Notice => Some(Severity::Notice),
+            Self::Warning => Some(Severity::Warning),
+            Self::Critical => Some(Severity::Critical),
+        }
+    }
+}
+
 /// Flags of `run`.
 #[derive(Args, Debug)]
 #[command(
@@ -122,6 +152,12 @@ pub struct RunArgs {
     /// A rule to leave out, as `bulkhead rules list` names it; may be repeated
     #[arg(long = "disable-rule", value_name = "ID")]
     pub disabled_rules: Vec<String>,
+    /// Look at each container as it starts, write what it was granted, and report what of it is as severe as this
+    #[arg(long, value_enum, default_value = "critical", value_name = "SEVERITY")]
+    pub posture: PostureChoice,
+    /// A further folder in which an OCI runtime keeps its state (`runc --root`); may be repeated
+    #[arg(long = "state-root", value_name = "PATH")]
+    pub state_roots: Vec<PathBuf>,
     /// Report the environment of programs: all of it, or these variables. It often holds passwords and keys
     #[arg(long = "env", value_name = "NAMES", num_args = 0..=1, require_equals = true, value_delimiter = ',', default_missing_value = "")]
     pub environment: Option<Vec<String>>,

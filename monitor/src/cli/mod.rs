@@ -5,8 +5,8 @@ mod rules;
 pub mod term;
 
 pub use args::{
-    Cli, ColorChoice, DoctorArgs, OutputFormat, PostureArgs, RulesArgs, RulesVerb, RunArgs, RungChoice,
-    TailArgs, Verb,
+    Cli, ColorChoice, DoctorArgs, OutputFormat, PostureArgs, PostureChoice, RulesArgs, RulesVerb, RunArgs,
+    RungChoice, TailArgs, Verb,
 };
 
 pub use rules::find as find_rule;

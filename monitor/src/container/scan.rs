@@ -9,6 +9,7 @@ use monitor_common::policy::KEY_MNT_NS;
 
 use super::ContainerKey;
 use super::cgroup::{Layout, cgroup_id};
+use super::host::read_start;
 use super::pattern::container_in_path;
 use super::resolve::{ResolveRequest, Resolver, runtime_name};
 use super::state_dir::list_states;
@@ -17,6 +18,8 @@ use crate::process::Process;
 
 /// Cgroups listed below one container.
 const MAX_CGROUPS: usize = 4096;
+/// Bytes of a list of processes that are read.
+const MAX_PROCS: usize = 64 << 10;
 
 /// A task of a container that was running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +91,59 @@ impl Resolver {
         let groups = self.groups(layout, &seen);
         let tops: Vec<String> = groups.iter().map(|group| group.top.clone()).collect();
         groups.iter().filter_map(|group| self.scanned(layout, group, &seen, &tops)).collect()
+    }
+
+    /// What [`Resolver::scan`] says of one container, whose first process is that of `request`; `None` if it is gone.
+    pub fn look_at(&self, request: &ResolveRequest) -> Option<Scanned> {
+        let first = self.proc.process(request.pid)?;
+        let mut pids = vec![request.pid];
+        if request.key.0 & KEY_MNT_NS == 0
+            && let Some(layout) = &self.layout
+        {
+            let listed = read_start(
+                &layout.directory(&self.host, &request.cgroup_path).join("cgroup.procs"),
+                MAX_PROCS as u64,
+            );
+            let listed = String::from_utf8(listed.unwrap_or_default()).unwrap_or_default();
+            pids.extend(listed.lines().filter_map(|line| line.parse::<u32>().ok()));
+        }
+        pids.sort_unstable();
+        pids.dedup();
+        let tasks = pids.iter().flat_map(|pid| self.tasks(*pid, 0, 0)).collect();
+        Some(Scanned {
+            key: request.key,
+            cgroup_path: request.cgroup_path.clone(),
+            tasks,
+            baseline: self.confinement(request.pid)?,
+            request: request.clone(),
+            processes: vec![first],
+            ..Scanned::default()
+        })
+    }
+
+    /// True if the process runs that started then, nanoseconds since boot.
+    pub fn runs(&self, pid: u32, started: u64) -> bool {
+        // `/proc` counts ticks of 10 ms.
+        self.proc.stat(pid).is_some_and(|(_, start)| start.abs_diff(started) <= 10_000_000)
+    }
+
+    /// The threads of a process.
+    fn tasks(&self, pid: u32, ppid: u32, started_ns: u64) -> Vec<ScannedTask> {
+        let task = |tid: u32| {
+            let status = self.proc.status(pid, tid)?;
+            Some(ScannedTask {
+                tid,
+                tgid: pid,
+                ppid,
+                started_ns,
+                uid: status.uid,
+                euid: status.euid,
+                suid: status.suid,
+                cap_permitted: status.cap_permitted,
+                cap_effective: status.cap_effective,
+            })
+        };
+        self.proc.threads(pid).into_iter().filter_map(task).collect()
     }
 
     fn see(&self, layout: &Layout) -> BTreeMap<u32, Seen> {
@@ -197,20 +253,7 @@ impl Resolver {
         for pid in &group.pids {
             let Some(mut process) = self.proc.process(*pid) else { continue };
             process.container = group.key;
-            for tid in self.proc.threads(*pid) {
-                let Some(status) = self.proc.status(*pid, tid) else { continue };
-                out.tasks.push(ScannedTask {
-                    tid,
-                    tgid: *pid,
-                    ppid: process.ppid,
-                    started_ns: process.key.started,
-                    uid: status.uid,
-                    euid: status.euid,
-                    suid: status.suid,
-                    cap_permitted: status.cap_permitted,
-                    cap_effective: status.cap_effective,
-                });
-            }
+            out.tasks.extend(self.tasks(*pid, process.ppid, process.key.started));
             out.processes.push(process);
         }
         // The first program is the oldest process whose parent is outside.

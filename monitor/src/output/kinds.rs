@@ -15,6 +15,8 @@ pub enum Class {
     Container,
     /// `executable`.
     Executable,
+    /// `posture`.
+    Posture,
     /// `loss`.
     Loss,
     /// `status`.
@@ -23,8 +25,15 @@ pub enum Class {
 
 impl Class {
     /// Every type.
-    pub const ALL: &'static [Self] =
-        &[Self::Event, Self::Finding, Self::Container, Self::Executable, Self::Loss, Self::Status];
+    pub const ALL: &'static [Self] = &[
+        Self::Event,
+        Self::Finding,
+        Self::Container,
+        Self::Executable,
+        Self::Posture,
+        Self::Loss,
+        Self::Status,
+    ];
 
     /// The name in output and filters.
     pub const fn name(self) -> &'static str {
@@ -33,6 +42,7 @@ impl Class {
             Self::Finding => "finding",
             Self::Container => "container",
             Self::Executable => "executable",
+            Self::Posture => "posture",
             Self::Loss => "loss",
             Self::Status => "status",
         }

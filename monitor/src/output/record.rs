@@ -8,7 +8,8 @@ use super::accounts::Accounts;
 use super::kinds::Class;
 use super::queue::Shed;
 use crate::container::Container;
-use crate::detect::Finding;
+use crate::detect::{Finding, Severity};
+use crate::posture;
 use crate::process::{Hashed, Process};
 
 /// One line of output.
@@ -70,6 +71,13 @@ pub enum Body<'a> {
         /// What was found out.
         hashed: &'a Hashed,
     },
+    /// What a container was granted.
+    Posture {
+        /// The container as it is now.
+        container: &'a Container,
+        /// What was found out.
+        posture: Posture<'a>,
+    },
     /// Records were lost.
     Loss(Loss<'a>),
     /// The daemon says how it is.
@@ -85,6 +93,28 @@ pub struct Subject<'a> {
     pub process: Option<&'a Process>,
     /// Its ancestors, parent first.
     pub ancestors: &'a [&'a Process],
+}
+
+/// What a container was granted, or why it is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Posture<'a> {
+    /// First process of the container.
+    pub pid: u32,
+    /// Path of the OCI configuration, if it was found.
+    pub config: Option<&'a str>,
+    /// Why the container could not be looked at; there are no findings then.
+    pub unread: Option<&'a str>,
+    /// What is to be said of it, the worst first.
+    pub findings: &'a [posture::Finding],
+    /// Everything that it was granted; empty unless that was asked for.
+    pub grants: &'a [posture::Grant],
+}
+
+impl Posture<'_> {
+    /// The worst severity of its findings.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
 }
 
 /// What changed about a container.
@@ -182,6 +212,8 @@ pub mod loss_reason {
     pub const UNJOINED: &str = "unjoined";
     /// Executables were not hashed, because too many waited.
     pub const UNHASHED: &str = "unhashed";
+    /// Containers were not looked at, because too many waited: there is no `posture` record of them.
+    pub const UNINSPECTED: &str = "uninspected";
     /// A sink could not keep up.
     pub const SINK_FULL: &str = "sink_full";
     /// This reader of the socket did not keep up.
@@ -200,6 +232,7 @@ pub mod loss_reason {
         BAD_STRINGS,
         UNJOINED,
         UNHASHED,
+        UNINSPECTED,
         SINK_FULL,
         SLOW_READER,
     ];
@@ -297,6 +330,7 @@ impl Body<'_> {
             Self::Finding { .. } => Class::Finding,
             Self::Container { .. } => Class::Container,
             Self::Executable { .. } => Class::Executable,
+            Self::Posture { .. } => Class::Posture,
             Self::Loss(_) => Class::Loss,
             Self::Status(_) => Class::Status,
         }

@@ -9,12 +9,13 @@ use serde_json::{Map, Value, json};
 
 use super::accounts::Counts;
 use super::kinds::Class;
-use super::record::{Change, Status, loss_reason};
-use crate::container::Engine;
+use super::record::{Status, loss_reason};
 use crate::detect::{Outcome, Severity};
 use crate::process::Outcome as Hashing;
 
+mod container;
 mod message;
+mod posture;
 
 /// Keys of a loss that are there where they are known.
 const LOSS_OPTIONAL: &[&str] = &[
@@ -43,8 +44,9 @@ pub fn schema(class: Class) -> Value {
     let (own, optional): (Vec<(&str, Value)>, &[&str]) = match class {
         Class::Event => (event_properties(), &[]),
         Class::Finding => (finding_properties(), &[]),
-        Class::Container => (container_properties(), &["cgroup_path_truncated", "bundle_truncated"]),
+        Class::Container => (container::properties(), &["cgroup_path_truncated", "bundle_truncated"]),
         Class::Executable => (executable_properties(), &["exe_raw", "exe_truncated"]),
+        Class::Posture => (posture::properties(), posture::OPTIONAL),
         Class::Loss => (loss_properties(), LOSS_OPTIONAL),
         Class::Status => (Vec::new(), &[]),
     };
@@ -130,6 +132,17 @@ fn names<'a>(all: impl IntoIterator<Item = &'a str>) -> Value {
     json!({"enum": all.into_iter().collect::<Vec<_>>()})
 }
 
+/// A severity, or one of `more`.
+fn severities(more: &[&'static str]) -> Value {
+    let all = [Severity::Info, Severity::Notice, Severity::Warning, Severity::Critical];
+    names(all.iter().map(|s| s.name()).chain(more.iter().copied()))
+}
+
+/// Marks of strings that may be cut.
+fn cut<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(String, Value)> {
+    names.into_iter().map(|name| (format!("{name}_truncated"), json!({"const": true}))).collect()
+}
+
 /// The keys that may stand beside a string from outside.
 fn beside(name: &str, list: bool) -> Vec<(String, Value)> {
     let raw = if list { json!({"type": "array", "items": {"type": ["string", "null"]}}) } else { text() };
@@ -151,7 +164,7 @@ fn definitions(class: Class) -> Value {
         "time",
         json!({"type": "string", "description": "RFC 3339, UTC, nanoseconds", "format": "date-time"}),
     )]);
-    defs.insert("container".to_owned(), container_definition());
+    defs.insert("container".to_owned(), container::definition());
     if matches!(class, Class::Event | Class::Finding) {
         defs.insert("process".to_owned(), process());
         for kind in written() {
@@ -186,7 +199,6 @@ fn finding_properties() -> Vec<(&'static str, Value)> {
         written().map(|k| (k.name(), record_reference(k))),
     );
     event["oneOf"] = written().map(kind_case).collect::<Vec<_>>().into();
-    let severities = [Severity::Info, Severity::Notice, Severity::Warning, Severity::Critical];
     let outcomes = [Outcome::Succeeded, Outcome::Denied, Outcome::Attempted];
     vec![
         ("container", reference("container")),
@@ -196,7 +208,7 @@ fn finding_properties() -> Vec<(&'static str, Value)> {
             closed([
                 ("id", text()),
                 ("title", text()),
-                ("severity", names(severities.iter().map(|s| s.name()))),
+                ("severity", severities(&[])),
                 ("behaviours", words()),
                 ("attack", words()),
                 ("invariant", nullable("string")),
@@ -208,18 +220,6 @@ fn finding_properties() -> Vec<(&'static str, Value)> {
         ("first_seen", reference("time")),
         ("last_seen", reference("time")),
         ("event", event),
-    ]
-}
-
-fn container_properties() -> Vec<(&'static str, Value)> {
-    vec![
-        ("change", names(Change::ALL.iter().map(|c| c.name()))),
-        ("container", reference("container")),
-        ("cgroup_path", text()),
-        ("cgroup_path_truncated", json!({"const": true})),
-        ("bundle", nullable("string")),
-        ("bundle_truncated", json!({"const": true})),
-        ("entered", json!({"oneOf": [reference("time"), {"type": "null"}]})),
     ]
 }
 
@@ -306,29 +306,6 @@ fn accounts() -> Vec<(&'static str, Value)> {
         ("containers_left_out", unsigned()),
     ];
     counts().chain(own).collect()
-}
-
-pub(crate) fn container_definition() -> Value {
-    let engines =
-        [Engine::Docker, Engine::Podman, Engine::Containerd, Engine::Kubernetes, Engine::CriO, Engine::None];
-    let engine_names = engines.iter().map(|e| Value::from(e.name())).chain([Value::Null]);
-    let or_null = |schema: Value| json!({"oneOf": [schema, {"type": "null"}]});
-    let mut known = closed([
-        ("status", names(["resolved", "pending", "unknown"])),
-        ("id", nullable("string")),
-        ("name", nullable("string")),
-        ("image", nullable("string")),
-        ("runtime", nullable("string")),
-        ("engine", json!({"enum": engine_names.collect::<Vec<_>>()})),
-        ("labels", json!({"type": "object", "additionalProperties": {"type": "string"}})),
-        ("pod", or_null(closed([("name", text()), ("namespace", text()), ("uid", text())]))),
-        ("swarm", or_null(closed([("service", text()), ("task", text())]))),
-        ("cgroup_id", json!({"type": ["integer", "null"], "minimum": 0})),
-        ("reason", nullable("string")),
-    ]);
-    let cut = ["id", "name", "image", "runtime", "labels", "reason"];
-    merge(&mut known, cut.map(|name| (format!("{name}_truncated"), json!({"const": true}))).to_vec());
-    json!({"description": "null for the host", "oneOf": [known, {"type": "null"}]})
 }
 
 fn process() -> Value {

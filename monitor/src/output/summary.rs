@@ -47,6 +47,36 @@ pub fn executable(out: &mut String, exe: &[u8], result: &str, sha256: Option<&st
     }
 }
 
+/// `critical: G01 Privileged, G12 Devices granted; notice: G03 …`, the worst first, or why nothing is known.
+pub fn posture<'a>(
+    out: &mut String,
+    unread: Option<&str>,
+    findings: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
+) {
+    let mut last = "";
+    for (severity, id, title) in findings {
+        if severity == last {
+            out.push_str(", ");
+        } else {
+            out.push_str(if last.is_empty() { "" } else { "; " });
+            escape::terminal(out, severity);
+            out.push_str(": ");
+            last = severity;
+        }
+        escape::terminal(out, id);
+        out.push(' ');
+        escape::terminal(out, title);
+    }
+    match unread {
+        Some(why) => {
+            out.push_str("not known: ");
+            escape::terminal(out, why);
+        }
+        None if last.is_empty() => out.push_str("nothing to say"),
+        None => {}
+    }
+}
+
 /// The last component of an executable's path.
 pub fn program(out: &mut String, exe: &[u8]) {
     let name = exe.rsplit(|b| *b == b'/').next().unwrap_or(exe);
@@ -69,6 +99,8 @@ pub fn loss(
         ("skipped_run", _) => "runs",
         ("unhashed", 1) => "file",
         ("unhashed", _) => "files",
+        ("uninspected", 1) => "container",
+        ("uninspected", _) => "containers",
         (_, 1) => "record",
         _ => "records",
     };

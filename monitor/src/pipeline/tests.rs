@@ -139,3 +139,82 @@ fn a_container_found_running_is_told_once_and_judged_from_then_on() {
     let finding = found.iter().find(|l| l["type"] == "finding").unwrap();
     assert_eq!((&finding["rule"]["id"], &finding["process"]["exe"]), (&"I-7".into(), &"/bin/sh".into()));
 }
+
+#[test]
+fn what_a_container_was_granted_is_told_and_found_once_it_is_looked_at() {
+    use crate::container::{Identity, Status, Update};
+    use crate::detect::Severity;
+    use crate::posture::{Answer, CHECKS, Item, Source};
+
+    let found_as = |at: usize, severity| crate::posture::Finding {
+        check: &CHECKS[at],
+        severity,
+        items: vec![Item {
+            severity,
+            what: "thing".into(),
+            declared: None,
+            observed: "there".into(),
+            source: Source::Kernel("file"),
+        }],
+    };
+    let answer = |findings| Answer {
+        key: ContainerKey(9),
+        pid: 50,
+        started: 5,
+        config: Some("/b/config.json".into()),
+        findings,
+        identity: Update {
+            key: ContainerKey(9),
+            status: Status::Resolved,
+            identity: Identity { id: Some("full".into()), ..Identity::default() },
+            declared: None,
+        },
+    };
+    let three = || {
+        let critical = [0, 1].map(|at| found_as(at, Severity::Critical));
+        critical.into_iter().chain([found_as(8, Severity::Info)]).collect::<Vec<_>>()
+    };
+    let start = |p: &mut Pipeline| {
+        for record in entry(10) {
+            p.record(&record);
+        }
+        p.postures()
+    };
+    let told = lines(|p| {
+        p.want_postures(PostureRules {
+            least: Some(Severity::Warning),
+            disabled: [CHECKS[0].id.to_owned()].into(),
+        });
+        let questions = start(p);
+        assert_eq!(questions.len(), 1);
+        assert_eq!((questions[0].request.pid, questions[0].started, questions[0].state.mnt_ns), (50, 5, 100));
+        p.inspected(30, &answer(Ok(three())));
+    });
+    let posture = told.iter().find(|l| l["type"] == "posture").unwrap();
+    assert_eq!(posture["findings"].as_array().unwrap().len(), 3);
+    assert_eq!((&posture["container"]["id"], &posture["worst"]), (&"full".into(), &"critical".into()));
+    let findings: Vec<_> = told.iter().filter(|l| l["type"] == "finding").collect();
+    // One is left out, and one is not severe enough.
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0]["rule"]["id"], CHECKS[1].id);
+    assert_eq!(findings[0]["process"]["exe"], "/bin/sh");
+    assert_eq!(findings[0]["event"]["state"]["mnt_ns"], 100);
+    assert_eq!(findings[0]["evidence"][0]["observed"], "thing: there (file)");
+
+    let told = lines(|p| {
+        p.want_postures(PostureRules::default());
+        start(p);
+        p.inspected(30, &answer(Err("gone")));
+        p.not_inspected();
+    });
+    let posture = told.iter().find(|l| l["type"] == "posture").unwrap();
+    assert_eq!((&posture["unread"], &posture["worst"]), (&"gone".into(), &serde_json::Value::Null));
+    assert!(told.iter().any(|l| l["reason"] == "uninspected" && l["count"] == 1));
+    assert!(told.iter().all(|l| l["type"] != "finding"));
+
+    let told = lines(|p| {
+        assert!(start(p).is_empty(), "nobody wants to know");
+        p.inspected(30, &answer(Ok(three())));
+    });
+    assert!(told.iter().all(|l| l["type"] != "finding"));
+}

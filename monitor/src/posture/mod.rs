@@ -1,8 +1,8 @@
 //! Posture: what each running container was granted, whatever it does with it.
 //!
-//! [`gather`] reads facts of `/proc`, of cgroups and of the OCI configuration; everything else is pure: [`judge`]
-//! turns a [`Baseline`] into findings, [`explain`] into a list of everything that was granted, [`report`] writes
-//! them. No program is loaded and no daemon is needed.
+//! [`gather`] reads facts of `/proc`, of cgroups and of the OCI configuration: of all containers at once, or of one that
+//! has just started. Everything else is pure: [`judge`] turns a [`Baseline`] into findings, [`explain`] into a list of
+//! everything that was granted, [`report`] writes them. No program is loaded and no daemon is needed.
 
 mod baseline;
 pub mod check;
@@ -11,16 +11,18 @@ mod explain;
 pub mod gather;
 mod judge;
 mod mountinfo;
+mod question;
 pub mod report;
-mod schema;
+mod rules;
 
 pub use baseline::{Baseline, Host, IdRange, Limits, NAMESPACES, Node, Object, SocketSeen};
 pub use check::{CHECKS, Check};
 pub use config::Config;
 pub use explain::{Grant, Verdict, explain};
-pub use judge::{Finding, Item, Source, judge, link_layers};
+pub use judge::{Finding, Item, Layers, Source, judge, link_layers};
 pub use mountinfo::{Mount, host_path, parse_mounts};
-pub use schema::schema;
+pub use question::{Answer, Question};
+pub use rules::{find_rule, finding, rules};
 
 use crate::container::{Container, Identity};
 

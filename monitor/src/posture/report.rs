@@ -1,16 +1,15 @@
-//! Writes posture: a table and paragraphs for people, one JSON object a container for programs.
+//! Writes posture for people: a table and paragraphs. Programs get `posture` records (`output/`).
 
-mod json;
 mod text;
 
-pub use json::{Header, json};
 pub use text::{explained, overview};
 
 use super::Subject;
-use super::baseline::Host;
+use super::baseline::{Baseline, Host};
 use super::explain::{Grant, explain};
 use super::judge::{Finding, judge};
 use crate::detect::Severity;
+use crate::output::Posture;
 
 /// A container with what is to be said of it.
 #[derive(Debug)]
@@ -29,6 +28,18 @@ impl<'a> Judged<'a> {
         let findings = judge(&subject.baseline, host);
         let grants = if in_full { explain(&subject.baseline, host, &findings) } else { Vec::new() };
         Self { subject, findings, grants }
+    }
+
+    /// What its record says.
+    pub fn record(&self) -> Posture<'_> {
+        let Baseline { pid, config, .. } = &self.subject.baseline;
+        Posture {
+            pid: *pid,
+            config: config.as_ref().map(|config| config.path.as_str()),
+            unread: None,
+            findings: &self.findings,
+            grants: &self.grants,
+        }
     }
 
     /// Its worst severity.

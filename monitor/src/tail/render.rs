@@ -44,6 +44,7 @@ impl Renderer {
                 let (exe, result) = (text(&record["exe"]).as_bytes(), text(&record["result"]));
                 summary::executable(&mut line.text, exe, result, record["sha256"].as_str());
             }
+            "posture" => posture(line, record),
             "loss" => loss(line, record),
             "status" => status(line, record),
             other => {
@@ -145,6 +146,15 @@ fn container_record(line: &mut Line, record: &Value) {
         }
         _ => {}
     }
+}
+
+fn posture(line: &mut Line, record: &Value) {
+    line.tone = Tone::Notice;
+    line.tag.push_str("posture");
+    place(&mut line.place, record);
+    let findings = record["findings"].as_array().into_iter().flatten();
+    let found = findings.map(|f| (text(&f["severity"]), text(&f["id"]), text(&f["title"])));
+    summary::posture(&mut line.text, record["unread"].as_str(), found);
 }
 
 fn loss(line: &mut Line, record: &Value) {

@@ -10,7 +10,7 @@ use super::{GENERATED, head, row, slug};
 pub(crate) fn page() -> String {
     let mut page = format!(
         "# Posture\n\n{GENERATED}\n\
-         What `bulkhead posture` checks of each running container ([guide](guide.md#what-each-container-was-granted-posture)). \
+         What `bulkhead posture`, and `bulkhead run` as containers start, check of each container ([guide](guide.md#what-each-container-was-granted-posture)). \
          Ids are rows of `docs/catalogue.tsv`; those that begin with X compare what the OCI configuration declared with what \
          the kernel shows. The severity is the highest that a check reports; the text says how cases are rated. CIS is the \
          Docker Benchmark 1.6.0, PSS the Kubernetes Pod Security Standards with the profile, and the last column the points \

@@ -37,7 +37,9 @@ const PURE: &[&str] = &[
     "monitor/src/posture/explain.rs",
     "monitor/src/posture/judge/",
     "monitor/src/posture/mountinfo.rs",
+    "monitor/src/posture/question.rs",
     "monitor/src/posture/report",
+    "monitor/src/posture/rules.rs",
 ];
 
 /// Every rule about who may use what.

@@ -2,6 +2,7 @@
 
 mod alone;
 mod arguments;
+mod granted;
 mod group;
 mod hashes;
 mod mutate;
@@ -128,12 +129,13 @@ impl Claims {
         self.processes.extend(processes.map(|(pid, started)| (pid, started.to_owned())));
     }
 
-    /// Findings of no scenario's process.
+    /// Findings of no scenario's process. What containers were granted is another check's.
     fn unclaimed<'a>(&self, records: &'a [Record]) -> Vec<&'a Record> {
         let is_claimed = |record: &Record| {
             record.process().is_some_and(|(pid, started)| self.processes.contains(&(pid, started.to_owned())))
         };
-        records.iter().filter(|record| record.class() == "finding" && !is_claimed(record)).collect()
+        let findings = records.iter().filter(|record| record.class() == "finding" && !record.is_grant());
+        findings.filter(|record| !is_claimed(record)).collect()
     }
 
     fn is_ours(&self, record: &Record) -> bool {
@@ -212,6 +214,7 @@ impl Stage {
         pinned::run(self, rung, &mut claims, tally)?;
         arguments::run(self, rung, tally)?;
         hashes::run(self, rung, tally)?;
+        granted::run(self, rung, tally)?;
         reverse::run(self, rung, tally)
     }
 

@@ -21,14 +21,14 @@ use crate::tally::Tally;
 const NAME: &str = "posture";
 
 /// A container: what it is granted, and what must be said of it.
-struct Case {
-    name: &'static str,
-    setup: Setup,
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) setup: Setup,
     /// Checks with their severities.
-    wanted: &'static [(&'static str, &'static str)],
+    pub(super) wanted: &'static [(&'static str, &'static str)],
 }
 
-fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let caps = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let mounts = |all: &[(&str, &str)]| {
         all.iter().map(|(host, at)| Bind { host: (*host).to_owned(), at: (*at).to_owned() }).collect()
@@ -217,7 +217,7 @@ fn by_id(lines: &[u8]) -> anyhow::Result<BTreeMap<String, Value>> {
 }
 
 /// What is wanted is said, with a source that the configuration has; and of the rest nothing that matters.
-fn judge(case: &Case, object: &Value) -> anyhow::Result<()> {
+pub(super) fn judge(case: &Case, object: &Value) -> anyhow::Result<()> {
     ensure!(object["container"]["status"] == "resolved", "not resolved");
     let findings = object["findings"].as_array().context("no findings")?;
     let mut got: BTreeMap<&str, &str> = BTreeMap::new();

@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
 
+use anyhow::Context as _;
 use rustix::mount::MountFlags;
 use rustix::thread::UnshareFlags;
+use serde_json::json;
 
 use super::{Container, Env, Runtime, Spec};
 use crate::bundle;
+use crate::host;
 use crate::process;
 
 /// What the runtime sees of cgroups.
@@ -58,7 +61,15 @@ impl Oci {
             View::Host => format!("/{}/{}", self.env.branch.name, spec.name),
             View::Branch => format!("/{}", spec.name),
         };
-        let config = bundle::config(&self.env, spec, &cgroup);
+        let mut config = bundle::config(&self.env, spec, &cgroup);
+        if spec.setup.altered {
+            let (to, from) = (at.join("config.json"), at.join("altered.json"));
+            let altered = bundle::altered(&config, &self.env.work.display().to_string());
+            fs::write(&from, altered.to_string())?;
+            let copy = host::program("cp", None).context("cp is not installed")?;
+            let hook = json!({ "path": copy, "args": ["cp", from, to] });
+            config["hooks"] = json!({ "createRuntime": [hook] });
+        }
         fs::write(at.join("config.json"), config.to_string())?;
         Ok(at)
     }

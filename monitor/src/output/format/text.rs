@@ -74,6 +74,13 @@ fn fill(line: &mut Line, body: &Body<'_>) {
             let hash = sha256(&hashed.outcome);
             summary::executable(&mut line.text, &hashed.file.path, hashed.outcome.name(), hash.as_deref());
         }
+        Body::Posture { container, ref posture } => {
+            line.tone = Tone::Notice;
+            line.tag.push_str("posture");
+            place(&mut line.place, Some(container));
+            let found = posture.findings.iter().map(|f| (f.severity.name(), f.check.id, f.check.title));
+            summary::posture(&mut line.text, posture.unread, found);
+        }
         Body::Loss(ref loss) => {
             line.tone = Tone::Loss;
             line.tag.push_str("LOSS");

@@ -10,9 +10,10 @@ use crate::container::{Baseline, Container, ContainerKey, Declared, Engine, Iden
 use crate::detect::{Evidence, Finding, Outcome, RuleInfo, Severity, Value};
 use crate::output::queue::Shed;
 use crate::output::record::{
-    Body, Change, Common, Loss, Place, Record, SensorCoverage, Subject, loss_reason,
+    Body, Change, Common, Loss, Place, Posture, Record, SensorCoverage, Subject, loss_reason,
 };
 use crate::output::{Accounts, Class, Clock, ContainerCounts, Counts, record};
+use crate::posture::{self, Grant, Item, Source, Verdict};
 use crate::process::{Executable, Hashed, Outcome as Hashing, Process, ProcessKey, Program};
 
 /// 2026-11-23T20:30:00Z minus 1000 s.
@@ -203,6 +204,19 @@ impl Fixture {
         }
     }
 
+    /// Something that a container was granted.
+    fn granted(&self) -> posture::Finding {
+        let text = self.container.cgroup_path.clone();
+        let item = Item {
+            severity: Severity::Critical,
+            what: text.clone(),
+            declared: Some(text.clone()),
+            observed: text.clone(),
+            source: Source::Mount(text),
+        };
+        posture::Finding { check: &posture::CHECKS[4], severity: Severity::Critical, items: vec![item] }
+    }
+
     /// Calls `each` with every record of the set.
     pub(crate) fn each(&self, mut each: impl FnMut(&Record<'_>)) {
         let ancestors = [&self.parent];
@@ -233,6 +247,23 @@ impl Fixture {
         for (outcome, size) in [(Hashing::Hashed([0xa5; 32]), Some(9)), (Hashing::Gone, None)] {
             let hashed = Hashed { file: file.clone(), size, outcome, files_read: 3, is_news: true };
             give(Body::Executable { container: Some(&self.container), hashed: &hashed });
+        }
+        let findings = [self.granted()];
+        let grants = [Grant {
+            kind: "mount",
+            name: self.container.cgroup_path.clone(),
+            declared: None,
+            observed: self.container.cgroup_path.clone(),
+            verdict: Verdict { severity: None, checks: vec!["G05"] },
+        }];
+        for (findings, grants, unread) in [
+            (&findings[..], &grants[..], None),
+            (&findings[..], &[][..], None),
+            (&[][..], &[][..], Some("gone")),
+        ] {
+            let config = unread.is_none().then_some("/run/b/config.json");
+            let posture = Posture { pid: 7, config, unread, findings, grants };
+            give(Body::Posture { container: &self.container, posture });
         }
         let full = Loss { reason: loss_reason::RING_FULL, count: 12, ..Loss::default() };
         give(Body::Loss(full));

@@ -5,6 +5,7 @@
 
 mod cgroups;
 mod inside;
+mod inspect;
 mod versions;
 
 use std::collections::BTreeSet;
@@ -16,9 +17,12 @@ use super::config::Config;
 use super::judge::{self, link_layers};
 use super::mountinfo::{Mount, host_path, parse_mounts};
 use crate::container::{
-    Container, HostPaths, Layout, LayoutError, Resolver, Scanned, initial_namespace, read_file, read_start,
+    Container, Declared, HostPaths, Layout, LayoutError, ResolveRequest, Resolver, Scanned,
+    initial_namespace, read_file, read_start,
 };
 use inside::Inside;
+
+pub use inspect::Inspector;
 
 /// Bytes of one file of `/proc` that are read.
 const MAX_TEXT: u64 = 4 << 20;
@@ -109,6 +113,18 @@ fn read_host(paths: &HostPaths) -> Host {
     }
 }
 
+/// The document that a declaration was read from.
+fn configuration(
+    resolver: &Resolver,
+    request: &ResolveRequest,
+    declared: Option<&Declared>,
+) -> Option<Config> {
+    let declared = declared?;
+    let bytes = resolver.configuration(request, declared)?;
+    let path = Path::new(&declared.bundle).join("config.json").display().to_string();
+    Config::parse(&path, &bytes).ok()
+}
+
 /// Reads containers.
 struct Reader<'a> {
     paths: &'a HostPaths,
@@ -120,11 +136,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn subject(&self, resolver: &Resolver, scanned: &Scanned) -> Option<Subject> {
         let update = resolver.resolve(&scanned.request);
-        let config = update.declared.as_ref().and_then(|declared| {
-            let bytes = resolver.configuration(&scanned.request, declared)?;
-            let path = Path::new(&declared.bundle).join("config.json").display().to_string();
-            Config::parse(&path, &bytes).ok()
-        });
+        let config = configuration(resolver, &scanned.request, update.declared.as_ref());
         let baseline = self.baseline(scanned, config, update.identity.runtime.clone())?;
         let container = Container {
             key: scanned.key,

@@ -11,7 +11,7 @@ pub(super) mod namespaces;
 pub(super) mod paths;
 pub(super) mod privilege;
 
-pub use layers::link_layers;
+pub use layers::{Layers, link_layers};
 
 use super::baseline::{Baseline, Host};
 use super::check::{CHECKS, Check};

@@ -39,13 +39,6 @@ pub(super) fn container(w: &mut Writer<'_>, container: Option<&Container>) {
     }
 }
 
-/// The object by itself, as a value: for what is not a record.
-pub(crate) fn container_json(container: &Container) -> serde_json::Value {
-    let mut out = Vec::new();
-    object(&mut Writer::new(&mut out), container);
-    serde_json::from_slice(&out).unwrap_or_default()
-}
-
 fn object(w: &mut Writer<'_>, container: &Container) {
     let identity = &container.identity;
     let (status, reason) = match &container.status {

@@ -11,9 +11,8 @@ mod context;
 mod dns;
 mod event;
 mod fragments;
+mod posture;
 mod writer;
-
-pub(crate) use context::container_json;
 
 use super::Format;
 use crate::detect::{Evidence, Finding, Value};
@@ -81,6 +80,10 @@ impl Format for JsonFormat {
             Body::Executable { container, hashed } => {
                 context::container(&mut w, container);
                 executable(&mut w, hashed);
+            }
+            Body::Posture { container, ref posture } => {
+                context::container(&mut w, Some(container));
+                posture::write(&mut w, container, posture);
             }
             Body::Loss(ref body) => loss(&mut w, body, self.clock),
             Body::Status(ref body) => status(&mut w, body, self.clock),
