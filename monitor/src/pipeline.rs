@@ -1,10 +1,12 @@
 //! The way of one record: decode, process, container, verdict, output. Belongs to the hot thread; no I/O, no
 //! clock, so that a replay gives the same lines.
 
+use std::collections::VecDeque;
+
 use monitor_common::event::{EventKind, EventRef, Payload, State, flags, state_reason};
 use monitor_common::policy::KEY_CANARY;
 
-use crate::container::{Change, ContainerKey, Registry, ResolveRequest, Scanned, Status as Identity, Update};
+use crate::container::{Change, ContainerKey, Registry, ResolveRequest, Scanned, Update};
 use crate::detect::{Detector, Emitted, Lineage};
 use crate::ingest::{Account, Arguments, Environment, Lost};
 use crate::output::record::loss_reason;
@@ -39,7 +41,8 @@ pub struct Pipeline {
     canary: CanaryWatch,
     findings: u64,
     found: Vec<Emitted>,
-    questions: Vec<ResolveRequest>,
+    /// Containers that the edge is to be asked about; each is there once.
+    questions: VecDeque<ContainerKey>,
     bytes: Vec<u8>,
 }
 
@@ -68,7 +71,7 @@ impl Pipeline {
             canary: CanaryWatch::default(),
             findings: 0,
             found: Vec::new(),
-            questions: Vec::new(),
+            questions: VecDeque::new(),
             bytes: Vec::new(),
         }
     }
@@ -157,7 +160,11 @@ impl Pipeline {
             Some(Change::Created(key)) => self.say(ev.header.time, key, Said::Created),
             Some(Change::Entered(key)) => self.say(ev.header.time, key, Said::Entered),
             Some(Change::Gone(key)) => self.say(ev.header.time, key, Said::Gone),
-            None => {}
+            None => return,
+        }
+        for container in self.containers.take_unanswered() {
+            let body = Body::Container { container: &container, change: Said::Updated };
+            self.emitter.emit(ev.header.time, body);
         }
     }
 
@@ -169,15 +176,26 @@ impl Pipeline {
 
     /// Puts a question to the edge, unless the container is known already.
     fn ask(&mut self, key: ContainerKey) {
-        let known = self.containers.get(key).is_some_and(|c| c.status == Identity::Resolved);
-        if let Some(question) = self.containers.hint(key).filter(|_| !known) {
-            self.questions.push(question.clone());
+        if self.containers.ask(key) {
+            self.questions.push_back(key);
         }
     }
 
-    /// Takes the questions about containers that came up.
-    pub fn questions(&mut self) -> impl Iterator<Item = ResolveRequest> + '_ {
-        self.questions.drain(..)
+    /// Takes a question about a container.
+    pub fn question(&mut self) -> Option<ResolveRequest> {
+        while let Some(key) = self.questions.pop_front() {
+            if let Some(question) = self.containers.question(key) {
+                return Some(question);
+            }
+        }
+        None
+    }
+
+    /// Takes back a question for which the edge had no room: it comes next.
+    pub fn put_back(&mut self, question: &ResolveRequest) {
+        if self.containers.ask(question.key) {
+            self.questions.push_front(question.key);
+        }
     }
 
     /// Takes in what the edge found out about a container, and about the processes above it.
@@ -191,10 +209,18 @@ impl Pipeline {
         }
     }
 
-    /// Takes in a container that was running before the daemon.
-    pub fn scanned(&mut self, scanned: Scanned) {
+    /// Takes in a container that was running before the daemon, with what is known of it by now: its first record is to
+    /// name it.
+    pub fn scanned(&mut self, time: u64, scanned: Scanned, update: Option<Update>) {
         if !self.containers.insert_scanned(scanned.request.clone()) {
+            // Its runtime was seen meanwhile.
+            if let Some(update) = update {
+                self.resolved(time, update, Vec::new());
+            }
             return;
+        }
+        if let Some(update) = update {
+            self.containers.update(update);
         }
         let mut bytes = std::mem::take(&mut self.bytes);
         scanned::state_record(&scanned, &mut bytes);
@@ -253,6 +279,9 @@ impl Pipeline {
     pub fn stopping(&mut self, time: u64, reason: &str) {
         self.arguments.drop_all();
         self.lose_bad(time);
+        for key in self.containers.give_up("the daemon stopped before it was found out") {
+            self.say(time, key, Said::Updated);
+        }
         self.accounts(time);
         let (received, findings, lost) = (self.account.total().received, self.findings, self.account.lost());
         self.status(time, Status::Stopping { reason, received, findings, lost });

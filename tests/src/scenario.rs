@@ -101,6 +101,8 @@ pub struct Setup {
     /// Its configuration is exchanged as soon as the runtime has read it: it then declares a mask and the source of a
     /// mount that the container does not have, as after a race that a runtime lost; where that is called directly.
     pub altered: bool,
+    /// Its configuration is removed as soon as the runtime has read it; where that is called directly.
+    pub unbundled: bool,
 }
 
 impl Setup {

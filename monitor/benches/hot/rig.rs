@@ -52,7 +52,7 @@ impl Rig {
         for (records, horizon) in recording.rounds() {
             records.for_each(|record| self.order.push(record));
             self.order.release(horizon, |record| self.pipeline.record(record));
-            self.pipeline.questions().for_each(drop);
+            while self.pipeline.question().is_some() {}
             self.pipeline.flush(horizon);
             self.read();
         }

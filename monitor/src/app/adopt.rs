@@ -1,41 +1,91 @@
-//! Tells the kernel side of the containers that were running before it.
+//! The containers that were running before the daemon: who they are, and what the kernel side is told of them.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
+use std::time::{Duration, Instant};
 
 use monitor_common::policy::{Config, ContainerEntry, KEY_MNT_NS, TaskEntry, task_flags};
 
 use crate::bpf;
-use crate::container::Scanned;
+use crate::container::{Resolver, Scanned, ScannedTask, Update};
+use crate::diag::{Code, Diagnostic};
 
-/// Tells of these containers, with their cgroups, their tasks, and what their files are known by.
+/// How long finding out who they are may take; those that are left are asked about later.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// A container that runs, with who it is, if there was time to find out.
+pub(super) struct Running {
+    pub(super) scanned: Scanned,
+    pub(super) update: Option<Update>,
+}
+
+/// Finds the containers that run, and who they are before anything is written of them.
+pub(super) fn find(resolver: &Resolver) -> Vec<Running> {
+    let begin = Instant::now();
+    let mut known: HashMap<_, _> = resolver
+        .scan()
+        .into_iter()
+        .take_while(|_| begin.elapsed() < LIMIT)
+        .map(|scanned| {
+            let first = (scanned.key, scanned.request.pid);
+            (first, resolver.resolve(&scanned.request))
+        })
+        .collect();
+    // Again, because that took time: the kernel side is to be told of the tasks that there are now. What has no id is
+    // left to those who may know more than the files.
+    let now = resolver.scan().into_iter();
+    now.map(|scanned| {
+        let update = known.remove(&(scanned.key, scanned.request.pid));
+        Running { scanned, update: update.filter(|update| update.identity.id.is_some()) }
+    })
+    .collect()
+}
+
+/// What the kernel side is told of a container.
+pub(super) struct Known {
+    key: u64,
+    entry: ContainerEntry,
+    cgroups: Vec<u64>,
+    tasks: Vec<(u32, TaskEntry)>,
+}
+
+/// What is to be told of these containers: their cgroups, their tasks, and what their files are known by.
+pub(super) fn known(found: &[Running], config: &Config) -> Vec<Known> {
+    let of = |Running { scanned, .. }: &Running| {
+        let key = scanned.key.0;
+        let task = |task: &ScannedTask| TaskEntry {
+            container: key,
+            cap_permitted: task.cap_permitted,
+            flags: task_flags::CREDS,
+            uid: task.uid,
+            euid: task.euid,
+            suid: task.suid,
+            ..TaskEntry::default()
+        };
+        Known {
+            key,
+            entry: entry(scanned, config),
+            cgroups: scanned.cgroup_ids.clone(),
+            tasks: scanned.tasks.iter().map(|one| (one.tid, task(one))).collect(),
+        }
+    };
+    found.iter().map(of).collect()
+}
+
+/// Tells it.
 ///
 /// # Errors
 /// A map is full, or the kernel refused.
-pub(super) fn containers(
-    control: &mut bpf::Control,
-    found: &[Scanned],
-    config: &Config,
-) -> Result<(), String> {
-    for container in found {
-        let key = container.key.0;
-        control.add_container(key, entry(container, config))?;
-        for cgroup in &container.cgroup_ids {
-            control.add_cgroup(*cgroup, key)?;
+pub(super) fn tell(control: &mut bpf::Control, known: Vec<Known>) -> Result<(), Diagnostic> {
+    let refused = |e: String| Diagnostic::new(Code::BpfRefused).note(e);
+    for container in known {
+        control.add_container(container.key, container.entry).map_err(refused)?;
+        for cgroup in container.cgroups {
+            control.add_cgroup(cgroup, container.key).map_err(refused)?;
         }
-        for task in &container.tasks {
-            control.add_task(
-                task.tid,
-                TaskEntry {
-                    container: key,
-                    cap_permitted: task.cap_permitted,
-                    flags: task_flags::CREDS,
-                    uid: task.uid,
-                    euid: task.euid,
-                    suid: task.suid,
-                    ..TaskEntry::default()
-                },
-            )?;
+        for (tid, task) in container.tasks {
+            control.add_task(tid, task).map_err(refused)?;
         }
     }
     Ok(())

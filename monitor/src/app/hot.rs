@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::adopt::Running;
 use super::delivery::Delivery;
 use super::start::boot_now;
 use crate::bpf::{Daemon, Rings, Unwanted};
-use crate::container::{ResolveRequest, Scanned, Update};
+use crate::container::{ResolveRequest, Update};
 use crate::ingest::{Look, Order, Received};
 use crate::pipeline::Pipeline;
 use crate::posture;
@@ -33,7 +34,7 @@ pub(super) enum Wake {
     /// The edge found out about a container.
     Found { update: Box<Update>, ancestors: Vec<Process> },
     /// Containers that were running before the daemon.
-    Scanned(Vec<Scanned>),
+    Running(Vec<Running>),
     /// A look at the kernel side's accounts.
     Looked(Box<Look>),
     /// Something for the pipeline to do between two records: status, canaries.
@@ -87,7 +88,7 @@ pub(super) struct Source {
 
 /// The ways to the threads that do what the hot one must not. Each is bounded, and none is waited for.
 pub(super) struct Edges {
-    /// Who containers are. When that thread is behind, they are asked again at the container's next step.
+    /// Who containers are. When that thread is behind, they are asked in the next round.
     pub(super) containers: SyncSender<ResolveRequest>,
     /// What is in executables, if that is wanted.
     pub(super) hashes: Option<SyncSender<Executable>>,
@@ -126,8 +127,11 @@ pub(super) fn run(source: Source, mut pipeline: Pipeline, inbox: &Inbox, edges: 
         let horizon = if stop.is_some() { u64::MAX } else { before.saturating_sub(SETTLE_NS) };
         order.release(horizon, |record| pipeline.record(record));
         pipeline.short(before, order.take_short());
-        for question in pipeline.questions() {
-            if let Err(TrySendError::Disconnected(_)) = edges.containers.try_send(question) {
+        while let Some(question) = pipeline.question() {
+            if let Err(TrySendError::Full(question) | TrySendError::Disconnected(question)) =
+                edges.containers.try_send(question)
+            {
+                pipeline.put_back(&question);
                 break;
             }
         }
@@ -193,9 +197,9 @@ fn take_messages(inbox: &Inbox, pipeline: &mut Pipeline, now: u64) -> Option<&'s
     while let Ok(wake) = inbox.receiver.try_recv() {
         match wake {
             Wake::Found { update, ancestors } => pipeline.resolved(now, *update, ancestors),
-            Wake::Scanned(found) => {
-                for scanned in found {
-                    pipeline.scanned(scanned);
+            Wake::Running(found) => {
+                for Running { scanned, update } in found {
+                    pipeline.scanned(now, scanned, update);
                 }
             }
             Wake::Looked(look) => pipeline.looked(now, look),

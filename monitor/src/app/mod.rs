@@ -125,15 +125,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         Some(resumed) => {
             received = pins::resume(&mut pipeline, &rings, &mut accounts, &resumed)?;
             // What waits in the rings is about containers that somebody knew.
-            let running = resolver.scan();
-            adopt::containers(&mut control, &running, &host.config)
-                .map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
+            let running = adopt::find(&resolver);
+            adopt::tell(&mut control, adopt::known(&running, &host.config))?;
             found = Some(running.len());
-            for scanned in running {
+            for adopt::Running { scanned, update } in running {
                 // At once, and not by the edge: their records are next.
-                let update = resolver.resolve(&scanned.request);
-                pipeline.scanned(scanned);
-                pipeline.resolved(boot_now(), update, Vec::new());
+                pipeline.scanned(boot_now(), scanned, update);
             }
         }
     }
@@ -152,11 +149,11 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let running = match found {
         Some(running) => running,
         None => {
-            let found = resolver.scan();
-            let running = found.len();
-            adopt::containers(&mut control, &found, &host.config)
-                .map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
-            mailbox.send(Wake::Scanned(found));
+            let found = adopt::find(&resolver);
+            let (running, known) = (found.len(), adopt::known(&found, &host.config));
+            // First, so that the hot thread knows them when their records come.
+            mailbox.send(Wake::Running(found));
+            adopt::tell(&mut control, known)?;
             running
         }
     };

@@ -17,6 +17,9 @@ const GONE_KEPT: usize = 1024;
 /// Cgroups made lately whose paths are kept, for a container whose attach record was lost.
 const MADE_KEPT: usize = 64;
 
+/// Why a container that has long been gone is not known.
+const FORGOTTEN: &str = "it was gone, and more than a thousand others after it, before it was found out";
+
 /// What a record meant for a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -34,6 +37,8 @@ struct Entry {
     container: Container,
     request: ResolveRequest,
     gone: bool,
+    /// True while a question about it waits for the edge.
+    asked: bool,
     tally: Tally,
 }
 
@@ -55,6 +60,8 @@ pub struct Registry {
     entries: HashMap<ContainerKey, Entry>,
     gone: VecDeque<ContainerKey>,
     made: VecDeque<(u64, Vec<u8>)>,
+    /// Containers that were forgotten before anybody found out who they were.
+    unanswered: Vec<Container>,
     last: ContainerKey,
     boot_epoch_ns: i64,
     /// The revision given last.
@@ -70,6 +77,7 @@ impl Registry {
             entries: HashMap::new(),
             gone: VecDeque::new(),
             made: VecDeque::new(),
+            unanswered: Vec::new(),
             last: ContainerKey::HOST,
             boot_epoch_ns,
             revision: 0,
@@ -140,6 +148,38 @@ impl Registry {
         self.entries.get(&key).map(|entry| &entry.request)
     }
 
+    /// True if a question about the container is to be put, because it is not known and none is waiting.
+    pub fn ask(&mut self, key: ContainerKey) -> bool {
+        let unknown = |entry: &&mut Entry| !entry.asked && entry.container.status != Status::Resolved;
+        self.entries.get_mut(&key).filter(unknown).map(|entry| entry.asked = true).is_some()
+    }
+
+    /// The question about a container, with all that is known by now.
+    pub fn question(&mut self, key: ContainerKey) -> Option<ResolveRequest> {
+        let entry = self.entries.get_mut(&key)?;
+        entry.asked = false;
+        (entry.container.status != Status::Resolved).then(|| entry.request.clone())
+    }
+
+    /// Takes the containers that were forgotten before anybody found out who they were.
+    pub fn take_unanswered(&mut self) -> Vec<Container> {
+        std::mem::take(&mut self.unanswered)
+    }
+
+    /// Leaves off waiting: what is not known by now never will be, for that reason. Gives those containers.
+    pub fn give_up(&mut self, why: &str) -> Vec<ContainerKey> {
+        let pending = self.entries.values_mut().filter(|entry| entry.container.status == Status::Pending);
+        let mut keys = Vec::new();
+        for Entry { container, .. } in pending {
+            self.revision += 1;
+            container.revision = self.revision;
+            container.status = Status::Unknown(why.to_owned());
+            keys.push(container.key);
+        }
+        keys.sort_unstable();
+        keys
+    }
+
     /// Takes in what the edge found out. True if that says anything new. What was once resolved does not
     /// become unknown again.
     pub fn update(&mut self, update: Update) -> bool {
@@ -203,7 +243,7 @@ impl Registry {
             return None;
         }
         let known = self.entries.contains_key(&key);
-        if known || self.create(key, &[], header.pid, procs) {
+        if known || self.create(key, &[], header.pid, invocation(header.pid, procs)) {
             self.last = key;
         }
         (!known && self.last == key).then_some(Change::Created(key))
@@ -222,13 +262,17 @@ impl Registry {
                 self.made.push_back(slot);
                 None
             }
-            cgroup_op::ATTACH if cgroup.task_runtime == 1 && cgroup.task_container == 0 && !dst.is_host() => {
+            // A runtime moves its child there, or has it born there (CLONE_INTO_CGROUP).
+            cgroup_op::ATTACH | cgroup_op::BORN
+                if cgroup.task_runtime == 1 && cgroup.task_container == 0 && !dst.is_host() =>
+            {
                 if self.entries.get(&dst).is_some_and(|entry| !entry.gone) {
                     return None;
                 }
                 // A cgroup that was removed cannot be joined: the number stands for a new one.
                 self.forget(dst);
-                self.create(dst, path, cgroup.task_pid, procs).then_some(Change::Created(dst))
+                let run = invocation(cgroup.task_pid, procs).or_else(|| invocation(ev.header.pid, procs));
+                self.create(dst, path, cgroup.task_pid, run).then_some(Change::Created(dst))
             }
             cgroup_op::RMDIR => {
                 let top = !dst.is_host() && dst.0 & KEY_MNT_NS == 0 && dst.0 & !KEY_V1 == cgroup.id;
@@ -248,7 +292,8 @@ impl Registry {
 
     fn enter(&mut self, header: &Header, state: &State, procs: &ProcessTable) -> Option<Change> {
         let key = ContainerKey(header.container);
-        if !self.entries.contains_key(&key) && !self.create(key, &[], header.pid, procs) {
+        let known = self.entries.contains_key(&key);
+        if !known && !self.create(key, &[], header.pid, invocation(header.pid, procs)) {
             return None;
         }
         // A scanned container runs since its first process started; the record was written later.
@@ -270,15 +315,17 @@ impl Registry {
         Some(Change::Entered(key))
     }
 
-    fn create(&mut self, key: ContainerKey, path: &[u8], pid: u32, procs: &ProcessTable) -> bool {
+    fn create(
+        &mut self,
+        key: ContainerKey,
+        path: &[u8],
+        pid: u32,
+        runtime: Option<RuntimeInvocation>,
+    ) -> bool {
         let made = self.made.iter().rev().find(|(id, _)| key.0 & KEY_MNT_NS == 0 && *id == key.0 & !KEY_V1);
         let path = if path.is_empty() { made.map_or(path, |(_, path)| path) } else { path };
-        let request = ResolveRequest {
-            key,
-            cgroup_path: String::from_utf8_lossy(path).into_owned(),
-            pid,
-            runtime: invocation(pid, procs),
-        };
+        let request =
+            ResolveRequest { key, cgroup_path: String::from_utf8_lossy(path).into_owned(), pid, runtime };
         self.insert(request)
     }
 
@@ -297,12 +344,19 @@ impl Registry {
             declared: None,
             baseline: None,
         };
-        self.entries.insert(request.key, Entry { container, request, gone: false, tally: Tally::default() });
+        let entry = Entry { container, request, gone: false, asked: false, tally: Tally::default() };
+        self.entries.insert(entry.container.key, entry);
         true
     }
 
     fn forget(&mut self, key: ContainerKey) {
-        self.entries.remove(&key);
+        if let Some(Entry { mut container, .. }) = self.entries.remove(&key)
+            && container.status == Status::Pending
+        {
+            container.revision = 0;
+            container.status = Status::Unknown(FORGOTTEN.to_owned());
+            self.unanswered.push(container);
+        }
         self.gone.retain(|gone| *gone != key);
         if self.last == key {
             self.last = ContainerKey::HOST;

@@ -108,7 +108,7 @@ fn the_canary_is_seen_and_not_said() {
 
 #[test]
 fn a_container_found_running_is_told_once_and_judged_from_then_on() {
-    use crate::container::{ContainerKey, ResolveRequest, Scanned};
+    use crate::container::{ContainerKey, Identity, ResolveRequest, Scanned, Status};
     use crate::process::{Process, ProcessKey, Program};
 
     let program = Program::new(b"/bin/sh".to_vec(), Vec::new(), Vec::new()).into();
@@ -125,17 +125,24 @@ fn a_container_found_running_is_told_once_and_judged_from_then_on() {
         processes: vec![first],
         ancestors: Vec::new(),
     };
+    let update = Update {
+        key,
+        status: Status::Resolved,
+        identity: Identity { id: Some("full".into()), ..Identity::default() },
+        declared: None,
+    };
     let mount = Mount { op: 1, object: 1, magic: 0x9fa0, ..Mount::default() };
     let header = Header { time: 20, ..Header::default() };
     let mount = bytes(EventKind::Mount, &mount, header, &[b"/t", b"p", b"proc"]);
     let found = lines(|p| {
-        p.scanned(scanned);
-        assert_eq!(p.questions().count(), 1);
+        p.scanned(0, scanned, Some(update));
+        assert!(p.question().is_none(), "it is known");
         p.record(&mount);
     });
     let told: Vec<_> = found.iter().filter(|l| l["type"] == "container").collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0]["change"], "entered");
+    assert!(found.iter().filter(|l| l["container"].is_object()).all(|l| l["container"]["id"] == "full"));
     let finding = found.iter().find(|l| l["type"] == "finding").unwrap();
     assert_eq!((&finding["rule"]["id"], &finding["process"]["exe"]), (&"I-7".into(), &"/bin/sh".into()));
 }
@@ -217,4 +224,21 @@ fn what_a_container_was_granted_is_told_and_found_once_it_is_looked_at() {
         p.inspected(30, &answer(Ok(three())));
     });
     assert!(told.iter().all(|l| l["type"] != "finding"));
+}
+
+#[test]
+fn a_question_waits_until_there_is_room_and_what_is_never_answered_says_so() {
+    let told = lines(|p| {
+        for record in entry(10) {
+            p.record(&record);
+        }
+        let question = p.question().unwrap();
+        assert!(p.question().is_none(), "each container is asked about once at a time");
+        p.put_back(&question);
+        assert_eq!(p.question().unwrap().key, ContainerKey(9));
+        p.stopping(40, "test");
+    });
+    let last = told.iter().rfind(|l| l["type"] == "container").unwrap();
+    assert_eq!((&last["change"], &last["container"]["status"]), (&"updated".into(), &"unknown".into()));
+    assert!(last["container"]["reason"].as_str().unwrap().contains("stopped"));
 }

@@ -2,6 +2,7 @@
 
 mod alone;
 mod arguments;
+mod crowd;
 mod granted;
 mod group;
 mod hashes;
@@ -215,6 +216,7 @@ impl Stage {
         arguments::run(self, rung, tally)?;
         hashes::run(self, rung, tally)?;
         granted::run(self, rung, tally)?;
+        crowd::run(self, rung, tally)?;
         reverse::run(self, rung, tally)
     }
 

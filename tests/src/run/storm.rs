@@ -244,7 +244,7 @@ fn full_map(stage: &Stage, rung: Rung) -> anyhow::Result<Option<String>> {
 }
 
 /// The last accounts, which must balance, and agree with the losses that were told.
-fn balanced(store: &Store) -> anyhow::Result<Record> {
+pub(super) fn balanced(store: &Store) -> anyhow::Result<Record> {
     let all = store.all();
     let accounts = all.iter().rfind(|r| r.status() == "accounts").context("no accounts at the end")?;
     let n = |name: &str| accounts.number(name);

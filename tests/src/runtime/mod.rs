@@ -135,6 +135,14 @@ pub trait Runtime {
     /// The runtime refuses.
     fn run_once(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, String)>;
 
+    /// The command that runs a container to its end, where the runtime is called directly: several may run at once.
+    ///
+    /// # Errors
+    /// It is not called directly, or what the command needs cannot be made.
+    fn launch(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, Command)> {
+        anyhow::bail!("{} cannot be launched through an engine", spec.name)
+    }
+
     /// The command that runs a program in a container, with standard input and output passed on.
     ///
     /// # Errors

@@ -3,14 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
 use anyhow::Context as _;
 use rustix::mount::MountFlags;
 use rustix::thread::UnshareFlags;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Container, Env, Runtime, Spec};
 use crate::bundle;
@@ -66,15 +66,16 @@ impl Oci {
             let (to, from) = (at.join("config.json"), at.join("altered.json"));
             let altered = bundle::altered(&config, &self.env.work.display().to_string());
             fs::write(&from, altered.to_string())?;
-            let copy = host::program("cp", None).context("cp is not installed")?;
-            let hook = json!({ "path": copy, "args": ["cp", from, to] });
-            config["hooks"] = json!({ "createRuntime": [hook] });
+            hook(&mut config, "cp", &[&from, &to])?;
+        }
+        if spec.setup.unbundled {
+            hook(&mut config, "rm", &[&at.join("config.json")])?;
         }
         fs::write(at.join("config.json"), config.to_string())?;
         Ok(at)
     }
 
-    fn run(&mut self, spec: &Spec<'_>, detach: bool) -> anyhow::Result<(Container, String)> {
+    fn prepare(&self, spec: &Spec<'_>, detach: bool) -> anyhow::Result<(Container, Command)> {
         let bundle = self.bundle(spec)?;
         let mut command = self.command()?;
         command.arg("run");
@@ -84,11 +85,25 @@ impl Oci {
         command.arg("--bundle").arg(bundle).arg(spec.name);
         let name = spec.name.to_owned();
         let container = Container { id: name.clone(), cgroup: name.clone(), name, user: spec.setup.user };
+        Ok((container, command))
+    }
+
+    fn run(&mut self, spec: &Spec<'_>, detach: bool) -> anyhow::Result<(Container, String)> {
+        let (container, mut command) = self.prepare(spec, detach)?;
         // Before it runs: what fails half-way is removed too.
         self.live.push(container.clone());
         let said = process::run(&mut command, self.env.limit)?;
         Ok((container, said))
     }
+}
+
+/// Has the runtime run a program of the host once it has read the configuration.
+fn hook(config: &mut Value, program: &str, files: &[&Path]) -> anyhow::Result<()> {
+    let path = host::program(program, None).with_context(|| format!("{program} is not installed"))?;
+    let words = files.iter().map(|file| file.display().to_string());
+    let args: Vec<String> = std::iter::once(program.to_owned()).chain(words).collect();
+    config["hooks"] = json!({ "createRuntime": [{ "path": path, "args": args }] });
+    Ok(())
 }
 
 /// The process moves to our branch before it becomes the runtime, makes that the root of its view, and shows
@@ -117,6 +132,10 @@ impl Runtime for Oci {
         let done = self.run(spec, false)?;
         self.live.retain(|live| live.name != spec.name);
         Ok(done)
+    }
+
+    fn launch(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, Command)> {
+        self.prepare(spec, false)
     }
 
     fn exec(&mut self, container: &Container, argv: &[String]) -> anyhow::Result<Command> {

@@ -167,4 +167,48 @@ fn bounded() {
     }
     assert_eq!(w.registry.len(), CAPACITY - 2000 + GONE_KEPT);
     assert!(w.attach(9_999_999).is_some());
+    // None was ever known: those that are forgotten say so, and are told once.
+    let unanswered = w.registry.take_unanswered();
+    assert_eq!(unanswered.len(), 2000 - GONE_KEPT);
+    assert!(unanswered.iter().all(|c| matches!(&c.status, Status::Unknown(why) if why == FORGOTTEN)));
+    assert!(w.registry.take_unanswered().is_empty());
+    assert_eq!(w.registry.give_up("end").len(), w.registry.len());
+}
+
+#[test]
+fn each_is_asked_about_once_at_a_time() {
+    let mut w = World::new();
+    let key = ContainerKey(KEY);
+    assert!(!w.registry.ask(key), "not there");
+    w.attach(KEY);
+    assert!(w.registry.ask(key) && !w.registry.ask(key));
+    w.state(KEY, state_reason::ENTRY);
+    assert_eq!(w.registry.question(key).map(|q| q.pid), Some(20), "what is known when it is put");
+    assert!(w.registry.ask(key));
+    let identity = Identity::default();
+    w.registry.update(Update { key, status: Status::Resolved, identity, declared: None });
+    assert!(w.registry.question(key).is_none(), "known meanwhile");
+    assert!(!w.registry.ask(key));
+}
+
+#[test]
+fn a_child_born_in_a_new_cgroup_makes_a_container() {
+    let mut w = World::new();
+    w.runtime();
+    w.cgroup(Cgroup { id: KEY, op: cgroup_op::MKDIR, ..Cgroup::default() }, "/born");
+    // The record of the fork comes later: who made it is the acting task.
+    let born = Cgroup {
+        id: KEY,
+        dst_container: KEY,
+        op: cgroup_op::BORN,
+        task_pid: 21,
+        task_runtime: 1,
+        ..Cgroup::default()
+    };
+    let head = Header { pid: 20, started: 1, flags: flags::RUNTIME, ..Header::default() };
+    let change = w.feed(&record(EventKind::Cgroup, head, &born, &[b""]));
+    assert_eq!(change, Some(Change::Created(ContainerKey(KEY))));
+    let hint = w.registry.hint(ContainerKey(KEY)).expect("known");
+    assert_eq!((hint.pid, hint.cgroup_path.as_str()), (21, "/born"));
+    assert_eq!(hint.runtime.as_ref().map(|run| run.pid), Some(20));
 }

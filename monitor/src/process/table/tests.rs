@@ -183,6 +183,21 @@ fn a_fork_storm_is_bounded() {
 }
 
 #[test]
+fn a_fork_bomb_fills_the_table_and_no_more() {
+    let mut table = ProcessTable::default();
+    exec(&mut table, (1, 1), 0, &["bomb"], &["bomb"]);
+    let one = table.programs.bytes();
+    let bomb = ProcessTable::DEFAULT_CAPACITY as u32 + 10_000;
+    for n in 0..bomb {
+        fork(&mut table, (1 + n / 2, u64::from(1 + n / 2)), (2 + n, u64::from(2 + n)));
+    }
+    assert_eq!(table.len(), ProcessTable::DEFAULT_CAPACITY);
+    assert!(table.slots.len() <= ProcessTable::DEFAULT_CAPACITY && table.evicted() >= 10_000);
+    assert_eq!(table.programs.bytes(), one, "nobody executed");
+    check_whole(&table);
+}
+
+#[test]
 fn children_share_the_program_until_they_execute() {
     let mut table = ProcessTable::default();
     exec(&mut table, (10, 1), 1, &["sh"], &["sh"]);
