@@ -7,6 +7,7 @@ mod granted;
 mod group;
 mod hashes;
 mod mutate;
+mod nested;
 mod older;
 mod pinned;
 mod posture;
@@ -217,6 +218,7 @@ impl Stage {
         hashes::run(self, rung, tally)?;
         granted::run(self, rung, tally)?;
         crowd::run(self, rung, tally)?;
+        nested::run(self, rung, tally)?;
         reverse::run(self, rung, tally)
     }
 
