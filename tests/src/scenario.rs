@@ -98,6 +98,8 @@ pub struct Setup {
     pub devices: bool,
     /// No masks over the kernel's files, where the runtime is called directly.
     pub unmasked: bool,
+    /// Privileged, in an engine's own word for it; where the runtime is called directly it has none.
+    pub privileged: bool,
     /// Its configuration is exchanged as soon as the runtime has read it: it then declares a mask and the source of a
     /// mount that the container does not have, as after a race that a runtime lost; where that is called directly.
     pub altered: bool,

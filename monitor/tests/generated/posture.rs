@@ -52,8 +52,8 @@ fn heading(check: &Check) -> String {
 pub(crate) fn granted<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut part = String::from(
         "\n## Rows that `bulkhead posture` reports\n\nWhat a container was granted, read once and without a daemon: \
-         [posture.md](posture.md). Proved by unit tests of each row with its quiet twin, and as far as runc can be asked \
-         for it by the check `posture` of the scenarios; neither is counted by kernel or rung.\n",
+         [posture.md](posture.md). Proved by unit tests of each row with its quiet twin, and as far as runc, Docker, \
+         Podman and containerd can be asked for it by the checks `posture` and `granted_at_start` of the scenarios; neither is counted by kernel or rung.\n",
     );
     part.push_str(&head(&["Row", "Behaviour", "Highest severity"]));
     for (id, text) in rows {

@@ -15,15 +15,33 @@ impl Stage {
         tally: &mut Tally,
         check: impl FnOnce(&mut dyn Runtime) -> anyhow::Result<Option<String>>,
     ) -> anyhow::Result<()> {
-        if !self.flags.wants(name) || !self.flags.runtimes().contains(&Kind::Runc) {
+        if !self.flags.runtimes().contains(&Kind::Runc) {
             return Ok(());
         }
-        let name = format!("{name}[{}]", rung.name());
+        self.alone_with(Kind::Runc, name, rung, tally, check)
+    }
+
+    /// The same with another runtime.
+    pub(super) fn alone_with(
+        &self,
+        kind: Kind,
+        name: &str,
+        rung: Rung,
+        tally: &mut Tally,
+        check: impl FnOnce(&mut dyn Runtime) -> anyhow::Result<Option<String>>,
+    ) -> anyhow::Result<()> {
+        if !self.flags.wants(name) {
+            return Ok(());
+        }
+        let name = match kind {
+            Kind::Runc => format!("{name}[{}]", rung.name()),
+            other => super::group::label(name, other, rung),
+        };
         if let Some(why) = self.flags.leaves_out_own_daemons(rung) {
             tally.skip(&name, why);
             return Ok(());
         }
-        let mut runtime = match runtime::open(Kind::Runc, &self.env)? {
+        let mut runtime = match runtime::open(kind, &self.env)? {
             Ok(runtime) => runtime,
             Err(why) => {
                 tally.skip(&name, &why);

@@ -9,7 +9,7 @@ use super::posture::{self, Case};
 use crate::daemon::Started;
 use crate::judge;
 use crate::record::Record;
-use crate::runtime::{Container, Runtime, Spec};
+use crate::runtime::{Container, Kind, Runtime, Spec};
 use crate::scenario::{Rung, Setup};
 use crate::store::Store;
 use crate::tally::Tally;
@@ -21,23 +21,29 @@ const LEFT_OUT: &str = "G12";
 
 /// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
-    stage.alone(NAME, rung, tally, |runtime| stage.granted(rung, runtime))
+    for kind in stage.flags.runtimes() {
+        stage.alone_with(kind, NAME, rung, tally, |runtime| stage.granted(kind, rung, runtime))?;
+    }
+    Ok(())
 }
 
 impl Stage {
-    fn granted(&self, rung: Rung, runtime: &mut dyn Runtime) -> anyhow::Result<Option<String>> {
+    fn granted(&self, kind: Kind, rung: Rung, runtime: &mut dyn Runtime) -> anyhow::Result<Option<String>> {
         // One is there before the daemon is.
-        let find = |name: &str| posture::cases().into_iter().find(|case| case.name == name);
+        let find = |name: &str| posture::cases_of(kind).into_iter().find(|case| case.name == name);
         let older = find("privileged").context("no such case")?;
         let before = Live::start_container(self, runtime, &older.setup, &unique())?;
-        let state = self.env.work.join("runc").join("state").display().to_string();
-        let words = ["--state-root", &state, "--disable-rule", LEFT_OUT].map(str::to_owned);
+        let mut words = vec!["--disable-rule".to_owned(), LEFT_OUT.to_owned()];
+        for state in self.state_roots() {
+            words.extend(["--state-root".to_owned(), state.display().to_string()]);
+        }
         let daemon = match self.daemon_with(rung, &words)? {
             Started::Ready(daemon) => daemon,
             Started::Impossible(why) => return Ok(Some(why)),
         };
         let mut live: Vec<(Case, Container)> = vec![(older, before)];
-        for case in posture::cases().into_iter().chain(differences()) {
+        let direct = matches!(kind, Kind::Runc | Kind::Crun);
+        for case in posture::cases_of(kind).into_iter().chain(differences().into_iter().filter(|_| direct)) {
             let container = Live::start_container(self, runtime, &case.setup, &unique())?;
             live.push((case, container));
         }
@@ -104,6 +110,7 @@ impl Stage {
             .iter()
             .filter(ours)
             .filter(|r| !wanted.contains(&r.rule()) && (r.rule() != "G05" || case.setup.mounts.is_empty()))
+            .filter(|r| r.rule() != "G13" || !case.setup.privileged)
             .collect();
         ensure!(beside.is_empty(), "also found:{}", judge::lines(beside.into_iter()));
         Ok(())

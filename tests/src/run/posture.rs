@@ -2,6 +2,7 @@
 //! runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -28,7 +29,7 @@ pub(super) struct Case {
     pub(super) wanted: &'static [(&'static str, &'static str)],
 }
 
-pub(super) fn cases() -> Vec<Case> {
+fn cases() -> Vec<Case> {
     let caps = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let mounts = |all: &[(&str, &str)]| {
         all.iter().map(|(host, at)| Bind { host: (*host).to_owned(), at: (*at).to_owned() }).collect()
@@ -111,30 +112,50 @@ pub(super) fn cases() -> Vec<Case> {
 /// What may be said of any of them, because it is the machine that it is about: AppArmor that is on, an old runtime.
 const ALWAYS: &[&str] = &["G08", "G18"];
 
+/// What a runtime can be asked for: engines have words of their own for some, and none for others.
+pub(super) fn cases_of(kind: Kind) -> Vec<Case> {
+    let is_direct = matches!(kind, Kind::Runc | Kind::Crun);
+    // Docker's own network namespace here is not the host's, and containers are never given another one.
+    let has_host_net = is_direct || kind == Kind::Containerd;
+    let mut cases = cases();
+    cases.retain(|case| has_host_net || !case.setup.host_net);
+    if !is_direct {
+        for case in cases.iter_mut().filter(|case| case.setup.devices) {
+            case.setup = Setup { privileged: true, ..Setup::default() };
+        }
+    }
+    // It gives a user who is not root what was added, not just leave to gain it.
+    for case in cases.iter_mut().filter(|case| kind == Kind::Podman && case.setup.user != 0) {
+        if !case.setup.caps.is_empty() {
+            case.wanted = &[("G02", "critical")];
+        }
+    }
+    cases
+}
+
 /// Runs it.
 pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
-    if !stage.flags.wants(NAME) || !stage.flags.runtimes().contains(&Kind::Runc) {
-        return Ok(());
+    for kind in stage.flags.runtimes().into_iter().filter(|_| stage.flags.wants(NAME)) {
+        let name = format!("{NAME}[{}]", kind.name());
+        let mut runtime = match runtime::open(kind, &stage.env)? {
+            Ok(runtime) => runtime,
+            Err(why) => {
+                tally.skip(&name, &why);
+                continue;
+            }
+        };
+        let result = stage.posture(kind, runtime.as_mut());
+        stop::check()?;
+        tally.take(&name, &result);
     }
-    let name = format!("{NAME}[runc]");
-    let mut runtime = match runtime::open(Kind::Runc, &stage.env)? {
-        Ok(runtime) => runtime,
-        Err(why) => {
-            tally.skip(&name, &why);
-            return Ok(());
-        }
-    };
-    let result = stage.posture(runtime.as_mut());
-    stop::check()?;
-    tally.take(&name, &result);
     Ok(())
 }
 
 impl Stage {
-    fn posture(&self, runtime: &mut dyn Runtime) -> anyhow::Result<()> {
+    fn posture(&self, kind: Kind, runtime: &mut dyn Runtime) -> anyhow::Result<()> {
         let mut live: Vec<(Case, Container)> = Vec::new();
         let run = unique();
-        for (at, case) in cases().into_iter().enumerate() {
+        for (at, case) in cases_of(kind).into_iter().enumerate() {
             // Of one length, because a pattern may be a part of a name.
             let name = format!("{run}-posture-{at:02}");
             let container = Live::start_container(self, runtime, &case.setup, &name)?;
@@ -149,8 +170,13 @@ impl Stage {
         for (case, container) in &live {
             let object = objects.get(&container.id).context("a container is missing")?;
             judge(case, object).with_context(|| format!("{}: {object:#}", case.name))?;
+            let (runtime, engine) = kind.identity();
+            let who = (&object["container"]["runtime"], &object["container"]["engine"]);
+            ensure!(who == (&runtime.into(), &engine.into()), "{who:?} is not {runtime} of {engine}");
         }
-        self.ends(&live)?;
+        if kind == Kind::Runc {
+            self.ends(&live)?;
+        }
         for (_, container) in &live {
             runtime.stop(container)?;
         }
@@ -195,10 +221,20 @@ impl Stage {
         Ok(())
     }
 
+    /// Where the runtimes of this run keep their state: not where those of the host do.
+    pub(super) fn state_roots(&self) -> Vec<PathBuf> {
+        let docker = self.env.work.join("docker/run");
+        let of_docker = fs::read_dir(docker).into_iter().flatten().flatten();
+        let of_docker = of_docker.map(|entry| entry.path().join("moby")).filter(|path| path.is_dir());
+        std::iter::once(self.env.work.join("runc/state")).chain(of_docker).collect()
+    }
+
     fn ask(&self, words: &[&str]) -> anyhow::Result<Output> {
-        let state: PathBuf = self.env.work.join("runc").join("state");
         let mut command = Command::new(&self.flags.bulkhead);
-        command.args(["posture", "--format", "json", "--state-root"]).arg(state);
+        command.args(["posture", "--format", "json"]);
+        for state in self.state_roots() {
+            command.arg("--state-root").arg(state);
+        }
         command.arg("--control-socket").arg(&self.fixture.control_socket).args(words);
         on_host(&mut command, &self.mounts);
         process::output(&mut command, self.limits.command)
@@ -234,6 +270,10 @@ pub(super) fn judge(case: &Case, object: &Value) -> anyhow::Result<()> {
     if !case.setup.mounts.is_empty() {
         // The run's own folder may lie where it matters: in a guest it is in /run.
         wanted.insert("G05");
+    }
+    if case.setup.privileged {
+        // Some engines make cgroups writable with it.
+        wanted.insert("G13");
     }
     let beside: Vec<_> = got
         .iter()

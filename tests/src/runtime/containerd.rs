@@ -88,6 +88,9 @@ impl Containerd {
         for cap in &spec.setup.caps {
             command.args(["--cap-add", cap]);
         }
+        if spec.setup.privileged {
+            command.arg("--privileged");
+        }
         if spec.setup.host_pid {
             // Our own process namespace is the host's.
             command.arg("--with-ns").arg(format!("pid:/proc/{}/ns/pid", std::process::id()));

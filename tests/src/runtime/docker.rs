@@ -25,6 +25,9 @@ pub(super) fn run_args(command: &mut Command, env: &Env, spec: &Spec<'_>) {
     for cap in &spec.setup.caps {
         command.args(["--cap-add", cap]);
     }
+    if spec.setup.privileged {
+        command.arg("--privileged");
+    }
     if spec.setup.host_pid {
         command.args(["--pid", "host"]);
     }

@@ -65,7 +65,13 @@ impl Inspector {
         let sockets = inside::known_sockets(&self.paths, &self.control_sockets);
         let config = configuration(&self.resolver, request, identity.declared.as_ref());
         let path = config.as_ref().map(|config| config.path.clone());
-        let reader = Reader { paths: &self.paths, layout: &self.layout, host: &host, sockets: &sockets };
+        let reader = Reader {
+            resolver: &self.resolver,
+            paths: &self.paths,
+            layout: &self.layout,
+            host: &host,
+            sockets: &sockets,
+        };
         let mut baseline = reader.baseline(&scanned, config, runtime)?;
         // Else what was read is another process's, or half of what there was.
         if !self.resolver.runs(request.pid, *started) || baseline.namespace("mnt") == 0 {

@@ -51,9 +51,8 @@ pub fn gather(options: &Options) -> Result<(Host, Vec<Subject>), LayoutError> {
     let scanned = resolver.scan();
     let mut host = read_host(paths);
     let sockets = inside::known_sockets(paths, &options.control_sockets);
-    let reader = Reader { paths, layout: &layout, host: &host, sockets: &sockets };
-    let mut subjects: Vec<Subject> =
-        scanned.iter().filter_map(|scanned| reader.subject(&resolver, scanned)).collect();
+    let reader = Reader { resolver: &resolver, paths, layout: &layout, host: &host, sockets: &sockets };
+    let mut subjects: Vec<Subject> = scanned.iter().filter_map(|scanned| reader.subject(scanned)).collect();
     if paths.root == Path::new("/") {
         let runtimes: BTreeSet<String> = subjects.iter().filter_map(|s| s.baseline.runtime.clone()).collect();
         host.versions =
@@ -127,6 +126,7 @@ fn configuration(
 
 /// Reads containers.
 struct Reader<'a> {
+    resolver: &'a Resolver,
     paths: &'a HostPaths,
     layout: &'a Layout,
     host: &'a Host,
@@ -134,9 +134,9 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn subject(&self, resolver: &Resolver, scanned: &Scanned) -> Option<Subject> {
-        let update = resolver.resolve(&scanned.request);
-        let config = configuration(resolver, &scanned.request, update.declared.as_ref());
+    fn subject(&self, scanned: &Scanned) -> Option<Subject> {
+        let update = self.resolver.resolve(&scanned.request);
+        let config = configuration(self.resolver, &scanned.request, update.declared.as_ref());
         let baseline = self.baseline(scanned, config, update.identity.runtime.clone())?;
         let container = Container {
             key: scanned.key,
@@ -187,12 +187,15 @@ impl Reader<'_> {
             ..Baseline::default()
         };
         if let Some(inside) = Inside::open(self.paths, pid) {
-            self.look_inside(&inside, &mut baseline);
+            // An engine may have mounts of its own, which only its runtime, shim or conmon shows.
+            let outside = self.resolver.ancestors_from_proc(pid);
+            let outside: Vec<u32> = outside.iter().map(|process| process.key.pid).collect();
+            self.look_inside(&inside, &outside, &mut baseline);
         }
         Some(baseline)
     }
 
-    fn look_inside(&self, inside: &Inside, b: &mut Baseline) {
+    fn look_inside(&self, inside: &Inside, outside: &[u32], b: &mut Baseline) {
         let mut wanted: BTreeSet<String> =
             judge::masks::paths().chain(judge::devices::paths()).map(str::to_owned).collect();
         let declared = b.config.as_ref().map(|config| (config.lists_of_masks(), config.binds()));
@@ -205,12 +208,16 @@ impl Reader<'_> {
         }
         b.nodes = inside.devices();
         for (source, destination) in binds {
-            if let Some((_, id)) = inside.look(&destination) {
-                b.point_ids.insert(destination, id);
-            }
-            if let Some(id) = inside::id_of(&self.paths.path(Path::new(&source))) {
+            let point = inside.look(&destination).map(|(_, id)| id);
+            let source_at = Path::new(&source);
+            let views = std::iter::once(self.paths.path(source_at))
+                .chain(outside.iter().map(|pid| self.paths.path_of(*pid, source_at)));
+            let mut seen = views.filter_map(|path| inside::id_of(&path)).peekable();
+            let first = seen.peek().copied();
+            if let Some(id) = seen.find(|id| Some(*id) == point).or(first) {
                 b.source_ids.insert(source, id);
             }
+            b.point_ids.extend(point.map(|id| (destination, id)));
         }
         b.sockets = inside.sockets(&b.mounts, self.sockets);
     }
