@@ -162,6 +162,9 @@ kernel_fields! {
     PidNumbers: optional "pid"."numbers";
     SkFamily: required "sock"."__sk_common.skc_family";
     SkNum: required "sock"."__sk_common.skc_num";
+    SkDport: required "sock"."__sk_common.skc_dport";
+    SkDaddr: required "sock"."__sk_common.skc_daddr";
+    SkV6Daddr: optional "sock"."__sk_common.skc_v6_daddr";
     SkRcvSaddr: required "sock"."__sk_common.skc_rcv_saddr";
     SkV6RcvSaddr: optional "sock"."__sk_common.skc_v6_rcv_saddr";
     UnixPeer: optional "unix_sock"."peer";

@@ -37,6 +37,7 @@ mod signal;
 mod socket;
 mod socket_create;
 mod state;
+mod stdio;
 mod sysctl;
 mod tail;
 
@@ -71,6 +72,7 @@ pub use signal::{Signal, result as signal_result};
 pub use socket::Socket;
 pub use socket_create::SocketCreate;
 pub use state::{State, reason as state_reason};
+pub use stdio::Stdio;
 pub use sysctl::Sysctl;
 pub use tail::{RACED, STRING_PREFIX, TRUNCATED, Tail, TailString, UNREACHABLE};
 
@@ -196,6 +198,8 @@ events! {
     Send(Socket) = 34, "send";
     /// A directory, a device or a foreign file was received as a descriptor.
     FileReceive(FileReceive) = 35, "file_receive";
+    /// A program was executed whose standard input is a socket of IPv4 or IPv6.
+    Stdio(Stdio) = 36, "stdio";
     /// Namespaces were joined or made.
     Namespace(Namespace) = 40, "namespace";
     /// A cgroup was made or removed, or a task moved.

@@ -10,7 +10,7 @@ use monitor_common::twice as number;
 
 use super::arguments::{self, Strings};
 use super::cgroup::{report_born, trusted};
-use super::host_exec;
+use super::{host_exec, stdio};
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
@@ -119,6 +119,9 @@ fn try_exec_record(bprm: Ptr) -> Option<()> {
     let how = take_transition(subject.tid);
     let strings = arguments::send(&subject);
     report_exec(&subject, executable, inode, how, &strings);
+    if !subject.runtime {
+        stdio::look(&subject);
+    }
     if subject.runtime
         && trusted(inode) != trust::RUNTIME
         && subject.container == 0

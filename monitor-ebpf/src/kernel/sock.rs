@@ -33,6 +33,24 @@ pub(crate) fn local_port(sock: Ptr) -> u16 {
     sock.read(F::SkNum)
 }
 
+/// Port of the peer, host byte order; 0 if there is none.
+#[inline(always)]
+pub(crate) fn peer_port(sock: Ptr) -> u16 {
+    u16::from_be_bytes(sock.read(F::SkDport))
+}
+
+/// IPv4 address of the peer, network byte order.
+#[inline(always)]
+pub(crate) fn peer_v4(sock: Ptr) -> [u8; 4] {
+    sock.read(F::SkDaddr)
+}
+
+/// IPv6 address of the peer.
+#[inline(always)]
+pub(crate) fn peer_v6(sock: Ptr) -> [u8; 16] {
+    sock.read(F::SkV6Daddr)
+}
+
 /// Local IPv4 address, network byte order.
 #[inline(always)]
 pub(crate) fn local_v4(sock: Ptr) -> [u8; 4] {

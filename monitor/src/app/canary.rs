@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use monitor_common::policy::{KEY_CANARY, TaskEntry, task_flags};
+use rustix::net::{AddressFamily, SocketType, socket};
 
 use super::canary_files;
 use crate::bpf::Control;
@@ -76,9 +77,11 @@ pub fn act(cgroups: &Path) -> Exit {
     Exit::Ok
 }
 
-/// fork, exec, exit.
+/// fork, exec of a program that would read from a socket, exit.
 fn process() {
-    let _ = Command::new("/proc/self/exe").arg("--version").stdout(Stdio::null()).status();
+    let input =
+        socket(AddressFamily::INET, SocketType::DGRAM, None).map_or_else(|_| Stdio::null(), Stdio::from);
+    let _ = Command::new("/proc/self/exe").arg("--version").stdin(input).stdout(Stdio::null()).status();
 }
 
 /// mkdir and rmdir of a cgroup.

@@ -9,6 +9,7 @@ use std::thread;
 use aya::programs::Program;
 use aya::{Btf as AyaBtf, Ebpf};
 
+use super::attach::unless_loaded;
 use super::btf::Btf;
 use super::calls::{self, Calls};
 use super::cgroup;
@@ -95,10 +96,10 @@ pub(super) fn load<'a>(
 fn one(program: &mut Program, how: Load<'_>, kernel: &AyaBtf) -> Result<(), String> {
     match (program, how) {
         (Program::BtfTracePoint(program), Load::Tracepoint(tracepoint)) => {
-            program.load(tracepoint, kernel).map_err(explain)
+            unless_loaded(program.load(tracepoint, kernel)).map_err(explain)
         }
         (Program::FExit(program), Load::Function(function)) => {
-            program.load(function, kernel).map_err(explain)
+            unless_loaded(program.load(function, kernel)).map_err(explain)
         }
         (program, _) => cgroup::load(program),
     }

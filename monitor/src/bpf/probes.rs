@@ -162,7 +162,7 @@ pub static SENSORS: &[Sensor] = &[
             ],
             unseen: "execs that fail",
         }],
-        canaries: &["exec", "fork", "exit"],
+        canaries: &["exec", "fork", "exit", "stdio"],
     },
     Sensor {
         name: "cgroup",

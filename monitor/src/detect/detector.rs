@@ -167,6 +167,7 @@ impl Detector {
                 socket::check(&cx, s, &self.control_sockets, &mut sink);
                 network::check_peer(&cx, s, &self.network, &mut sink);
             }
+            Payload::Stdio(s) => network::check_stdio(&cx, s, &mut sink),
             Payload::Send(s) => network::check_peer(&cx, s, &self.network, &mut sink),
             Payload::Socket(s) => network::check_created(&cx, s, &mut sink),
             Payload::FileReceive(f) => network::check_received(&cx, f, &self.memory, &mut sink),

@@ -2,7 +2,7 @@
 
 use core::net::Ipv6Addr;
 
-use monitor_common::event::{Dns, EventKind, FileReceive, Socket, SocketCreate, TRUNCATED};
+use monitor_common::event::{Dns, EventKind, FileReceive, Socket, SocketCreate, Stdio, TRUNCATED};
 use monitor_common::network::{self, Address};
 
 use super::context::{Context, Sink, compared, observed, path, push_bytes, push_errno, push_owner};
@@ -156,6 +156,24 @@ pub(super) fn check_name(cx: &Context<'_>, d: &Dns, sink: &mut Sink<'_>) {
         list.extend(answered.map(|address| observed("address", Value::Text(text(address)))));
         list.push(observed("how", Value::Word("dns")));
         list
+    });
+}
+
+/// E09: input and output of a program are the network's. What only reads from there may be a download.
+pub(super) fn check_stdio(cx: &Context<'_>, s: &Stdio, sink: &mut Sink<'_>) {
+    if s.output == 0 && s.error == 0 {
+        return;
+    }
+    let near = is_loopback(s.addr) && !in_host_network(cx, s.net_ns);
+    let severity = if near { Severity::Notice } else { Severity::Warning };
+    sink.report(Rule::E09, severity, Outcome::Succeeded, || {
+        vec![
+            observed("address", Value::Text(text(s.addr))),
+            observed("port", Value::Number(u64::from(s.port))),
+            observed("local_port", Value::Number(u64::from(s.local_port))),
+            observed("output", Value::Number(u64::from(s.output))),
+            observed("error", Value::Number(u64::from(s.error))),
+        ]
     });
 }
 

@@ -274,6 +274,7 @@ rules! {
     E05 = network::E05;
     E06 = network::E06;
     E07 = network::E07;
+    E09 = network::E09;
     E11 = network::E11;
     E14 = network::E14;
     E15 = network::E15;

@@ -1,6 +1,7 @@
 //! The documents that are made from tables of the code: each is compared with what the code says now, and
 //! `BULKHEAD_BLESS=1 cargo test -p monitor --test generated` writes them.
 
+mod claims;
 mod coverage;
 mod evasions;
 mod events;

@@ -67,6 +67,20 @@ pub(super) const E07: RuleInfo = RuleInfo {
     benign: "ping, DHCP clients, keepalived, load balancers and network plug-ins need one.",
 };
 
+pub(super) const E09: RuleInfo = RuleInfo {
+    id: "E09",
+    title: "Program with its input and output on the network",
+    severity: Severity::Warning,
+    behaviours: &["E09"],
+    attack: &["T1059.004"],
+    invariant: None,
+    what: "A program was executed whose standard input is a socket of IPv4 or IPv6, and so is its output or its error: \
+           what a reverse or a bind shell is, whichever program it is and however the socket came there. Within the \
+           container's own loopback it is a notice. A shell that talks through pipes, a terminal or an encrypting \
+           program in between is not seen by this.",
+    benign: "inetd, socat and systemd's sockets with Accept= hand connections to programs in this way.",
+};
+
 pub(super) const E11: RuleInfo = RuleInfo {
     id: "E11",
     title: "Loopback service of the host reached",

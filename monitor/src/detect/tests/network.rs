@@ -1,6 +1,6 @@
-//! E02, E04 to E07, E11, E14, E15, D11 to D13, B32.
+//! E02, E04 to E07, E09, E11, E14, E15, D11 to D13, B32.
 
-use monitor_common::event::{Dns, EventKind, FileReceive, Socket, SocketCreate};
+use monitor_common::event::{Dns, EventKind, FileReceive, Socket, SocketCreate, Stdio};
 use monitor_common::network::{Address, METADATA, METADATA_NAMES, mapped};
 
 use super::build::{Brief, HOST, Rec, World, base_state, fact, rec};
@@ -45,6 +45,11 @@ pub(super) fn created(
     };
     change(&mut s);
     rec(EventKind::Socket, s)
+}
+
+/// A program that reads from a socket.
+pub(super) fn stdio(net_ns: u32, addr: Address, output: u32) -> Rec {
+    rec(EventKind::Stdio, Stdio { family: 2, addr, port: 4444, output, net_ns, ..Default::default() })
 }
 
 pub(super) fn received(file_mnt_ns: u32, mode: u32) -> Rec {
@@ -185,6 +190,14 @@ fn kinds_of_sockets() {
     {
         check(socket(family, sock_type, protocol), &[]);
     }
+}
+
+#[test]
+fn programs_on_sockets() {
+    check(stdio(103, NODE, 1), &[("E09", Warning, Succeeded)]);
+    check(stdio(103, LOOPBACK, 1), &[("E09", Notice, Succeeded)]);
+    check(stdio(HOST.net_ns, LOOPBACK, 1), &[("E09", Warning, Succeeded)]);
+    check(stdio(103, NODE, 0), &[]);
 }
 
 #[test]

@@ -95,6 +95,7 @@ pub(super) fn positives() -> Vec<(&'static str, Vec<Rec>)> {
         ("E06", vec![network::connect(network::facts().node[0], 10250)]),
         ("E07", vec![network::socket(17, 3, 0)]),
         ("E02", vec![network::abstract_name(HOST.net_ns, b"/tmp/dbus-1", 0)]),
+        ("E09", vec![network::stdio(103, network::facts().node[0], 1)]),
         ("E11", vec![network::connect_in(HOST.net_ns, mapped([127, 0, 0, 1]), 80)]),
         ("E14", vec![network::created(16, 3, 12, |s| s.net_ns = HOST.net_ns)]),
         ("E15", vec![network::socket(40, 1, 0)]),

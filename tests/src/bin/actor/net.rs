@@ -19,7 +19,7 @@ fn keep<T>(result: io::Result<T>) -> Ret {
     }
 }
 
-fn address(words: &mut Words) -> Result<SocketAddr, Usage> {
+pub(crate) fn address(words: &mut Words) -> Result<SocketAddr, Usage> {
     let text = words.text("address")?;
     let ip: IpAddr = text.parse().map_err(|_| Usage(format!("{text} is no address")))?;
     let port = words.number("port")?;

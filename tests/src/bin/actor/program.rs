@@ -3,9 +3,11 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::net;
 use crate::sys::{self, Ret, at, c_string, call, plain, ret_of};
 use crate::{Usage, Words};
 
@@ -83,6 +85,27 @@ fn script(path: &str, command: &str) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
+/// A connection to itself, of which both ends outlive an exec.
+fn connection(address: SocketAddr) -> io::Result<(TcpStream, OwnedFd)> {
+    let listener = TcpListener::bind(address)?;
+    let near = TcpStream::connect(address)?;
+    let far = rustix::io::dup(listener.accept()?.0)?;
+    Ok((near, far))
+}
+
+/// Executes this program with a socket as its input, and as its standard error if that is wanted: on its output it says
+/// what it did.
+fn on_socket(socket: &TcpStream, error: bool, words: &mut Words) -> Ret {
+    for fd in [0, 2].into_iter().take(1 + usize::from(error)) {
+        let moved = plain(libc::SYS_dup3, &[socket.as_raw_fd() as usize, fd, 0]);
+        if moved.failed() {
+            return moved;
+        }
+    }
+    let own = c_string(SELF.into());
+    execute(libc::AT_FDCWD, &own, 0, &c_string("/actor".into()), words)
+}
+
 /// Opens a folder and executes this program with the descriptor.
 fn inherit(dir: &CString, words: &mut Words) -> Ret {
     let fd = sys::open(dir, libc::O_PATH | libc::O_DIRECTORY);
@@ -104,6 +127,11 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
             execve(&path, words)
         }
         "exec-memfd" => execute_file(memfd(), words),
+        // What follows runs with a connection as descriptors 0 and 2, or as 0 alone.
+        "exec-connected" | "exec-fed" => match connection(net::address(words)?) {
+            Ok(ends) => on_socket(&ends.0, verb == "exec-connected", words),
+            Err(error) => ret_of(Err(error)),
+        },
         "exec-deleted" => {
             let path = words.text("path")?;
             execute_file(deleted(&path), words)
