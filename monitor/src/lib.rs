@@ -8,6 +8,7 @@ pub mod container;
 pub mod detect;
 pub mod diag;
 pub mod dns;
+pub mod engine;
 pub mod ingest;
 pub mod output;
 pub mod pipeline;

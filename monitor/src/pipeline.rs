@@ -8,6 +8,7 @@ use monitor_common::policy::KEY_CANARY;
 
 use crate::container::{Change, ContainerKey, Registry, ResolveRequest, Scanned, Update};
 use crate::detect::{Detector, Emitted, Lineage};
+use crate::engine::StatusChange;
 use crate::ingest::{Account, Arguments, Environment, Lost};
 use crate::output::record::loss_reason;
 use crate::output::{Body, Change as Said, Emitter, Loss, Status, Subject};
@@ -16,6 +17,7 @@ use crate::process::{MAX_ANCESTORS, Process, ProcessKey, ProcessTable};
 mod accounts;
 mod bad;
 mod canary;
+mod engines;
 mod executables;
 mod postures;
 mod scanned;
@@ -39,6 +41,7 @@ pub struct Pipeline {
     executables: executables::Executables,
     postures: postures::Postures,
     canary: CanaryWatch,
+    engines: Vec<StatusChange>,
     findings: u64,
     found: Vec<Emitted>,
     /// Containers that the edge is to be asked about; each is there once.
@@ -69,6 +72,7 @@ impl Pipeline {
             executables: executables::Executables::default(),
             postures: postures::Postures::default(),
             canary: CanaryWatch::default(),
+            engines: Vec::new(),
             findings: 0,
             found: Vec::new(),
             questions: VecDeque::new(),

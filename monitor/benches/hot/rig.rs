@@ -83,7 +83,8 @@ pub(crate) fn identity(n: u32) -> Update {
         ..Identity::default()
     };
     let key = ContainerKey(crate::records::FIRST_KEY + u64::from(n));
-    Update { key, status: Status::Resolved, identity, declared: Some(declared(n)) }
+    let declared = Some(declared(n));
+    Update { key, status: Status::Resolved, identity, declared, mismatches: Vec::new() }
 }
 
 /// About what an engine's configuration grants by default.

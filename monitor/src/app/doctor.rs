@@ -1,14 +1,17 @@
 //! `bulkhead doctor`: loads everything once, and shows sensor by sensor what this kernel allows.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::json;
 
 use super::start::{self, Host};
-use super::{read_object, selftest};
+use super::{no_resources, read_object, selftest};
 use crate::bpf::{self, Loaded, LoaderOptions};
 use crate::cli::{self, DoctorArgs, OutputFormat};
 use crate::diag::{Diagnostic, Exit};
+use crate::engine::{Endpoint, Fault, Probe, probe, usual};
+use crate::output::escape;
 
 /// Says what each sensor gets on this kernel, and what is therefore not seen.
 ///
@@ -31,19 +34,41 @@ pub fn doctor(args: &DoctorArgs) -> Result<Exit, Diagnostic> {
     let kernel = bpf::load(&options, |_, _| Ok(())).map_err(|e| start::explain(&e))?;
     let mut loaded = kernel.loaded;
     selftest(&mut loaded, &host)?;
+    let engines = ask_engines(args)?;
     let text = match args.format {
-        OutputFormat::Json => as_json(&loaded, &host),
-        OutputFormat::Text => as_text(&loaded, &host),
+        OutputFormat::Json => as_json(&loaded, &host, &engines),
+        OutputFormat::Text => as_text(&loaded, &host, &engines),
     };
     cli::print(&text)?;
     Ok(Exit::Ok)
+}
+
+/// An engine that was asked, and what came of it.
+type Asked = (Endpoint, Result<Probe, Fault>);
+
+/// Asks every engine that there is, or that somebody named.
+fn ask_engines(args: &DoctorArgs) -> Result<Vec<Asked>, Diagnostic> {
+    let found = if args.no_engines { Vec::new() } else { usual(Path::new("/run")) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_resources)?;
+    let mut out: Vec<Asked> = Vec::new();
+    for endpoint in args.engines.iter().cloned().chain(found) {
+        if out.iter().any(|(known, _)| known.kind == endpoint.kind && known.socket == endpoint.socket) {
+            continue;
+        }
+        let result = runtime.block_on(probe(&endpoint));
+        let absent = result.as_ref().is_err_and(Fault::is_absent);
+        if endpoint.given || !absent {
+            out.push((endpoint, result));
+        }
+    }
+    Ok(out)
 }
 
 fn kernel() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
-fn as_json(loaded: &Loaded, host: &Host) -> String {
+fn as_json(loaded: &Loaded, host: &Host, engines: &[Asked]) -> String {
     let sensors: Vec<_> = loaded
         .sensors
         .iter()
@@ -58,6 +83,20 @@ fn as_json(loaded: &Loaded, host: &Host) -> String {
             })
         })
         .collect();
+    let engines: Vec<_> = engines
+        .iter()
+        .map(|(endpoint, result)| {
+            let found = result.as_ref().ok();
+            json!({
+                "engine": endpoint.kind.name(),
+                "socket": endpoint.socket.to_string_lossy(),
+                "version": found.map(|probe| &probe.version),
+                "containers": found.map(|probe| probe.containers),
+                "owner": found.map(|probe| probe.owner),
+                "reason": result.as_ref().err().map(ToString::to_string),
+            })
+        })
+        .collect();
     let mut text = json!({
         "kernel": kernel(),
         "cgroups": host.layout.name(),
@@ -65,6 +104,7 @@ fn as_json(loaded: &Loaded, host: &Host) -> String {
         "missing_fields": loaded.missing_fields,
         "lacking_fields": loaded.lacking_fields,
         "sensors": sensors,
+        "engines": engines,
     })
     .to_string();
     text.push('\n');
@@ -74,7 +114,7 @@ fn as_json(loaded: &Loaded, host: &Host) -> String {
 /// Columns that the report keeps to.
 const WIDTH: usize = 78;
 
-fn as_text(loaded: &Loaded, host: &Host) -> String {
+fn as_text(loaded: &Loaded, host: &Host, engines: &[Asked]) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(out, "kernel {}, cgroups {}, self-test passed\n", kernel(), host.layout.name());
@@ -92,6 +132,20 @@ fn as_text(loaded: &Loaded, host: &Host) -> String {
                 why.push(reason.clone());
             }
         }
+    }
+    out.push_str("\nEngines that name containers:\n");
+    if engines.is_empty() {
+        wrap(&mut out, 2, "", "none: containers are named by files alone");
+    }
+    for (endpoint, result) in engines {
+        let said = match result {
+            Ok(probe) => format!("version {}, {} containers run", probe.version, probe.containers),
+            Err(fault) => fault.to_string(),
+        };
+        let mut shown = String::new();
+        escape::terminal(&mut shown, &said);
+        let socket = endpoint.socket.display();
+        wrap(&mut out, 2, "", &format!("{} at {socket}: {shown}", endpoint.kind.name()));
     }
     if !why.is_empty() {
         out.push_str("\nWhy not a better rung:\n");

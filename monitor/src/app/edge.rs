@@ -7,11 +7,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
 use super::hot::{Mailbox, Wake};
 use super::start::boot_now;
 use super::trust;
 use crate::bpf::{Accounts, Control, KernelLog};
-use crate::container::{ResolveRequest, Resolver};
+use crate::container::{ResolveRequest, Resolver, Status, Update};
+use crate::engine::Known;
 use crate::pipeline::Pipeline;
 
 /// How often the accounts are checked.
@@ -21,6 +25,8 @@ const TRUST: Duration = Duration::from_secs(5);
 
 /// What the edge thread owns.
 pub(super) struct Edge {
+    /// Where engines are asked, if they are.
+    pub(super) engines: Option<Sender<Known>>,
     pub(super) control: Control,
     pub(super) accounts: Arc<Mutex<Accounts>>,
     /// How often the accounts are written, if at all.
@@ -38,9 +44,7 @@ impl Edge {
         loop {
             match questions.recv_timeout(ACCOUNTS.saturating_sub(accounts.elapsed())) {
                 Ok(question) => {
-                    let update = Box::new(self.resolver.resolve(&question));
-                    let ancestors = self.resolver.ancestors_from_proc(question.pid);
-                    if !mailbox.send(Wake::Found { update, ancestors }) {
+                    if !self.answer(question, mailbox) {
                         return;
                     }
                 }
@@ -67,6 +71,28 @@ impl Edge {
                 trust = Instant::now();
                 self.refresh_trust();
             }
+        }
+    }
+
+    /// Says what the files say, and tells the engines' thread of it. False if the hot thread has hung up.
+    fn answer(&self, question: ResolveRequest, mailbox: &Mailbox) -> bool {
+        let update = self.resolver.resolve(&question);
+        let ancestors = self.resolver.ancestors_from_proc(question.pid);
+        let unknown = matches!(update.status, Status::Unknown(_));
+        let said = match &self.engines {
+            // Whether anybody knows it is said when the engines have answered.
+            Some(_) if unknown => Update { status: Status::Pending, ..update.clone() },
+            _ => update.clone(),
+        };
+        if !mailbox.send(Wake::Found { update: Box::new(said), ancestors }) {
+            return false;
+        }
+        let Some(engines) = &self.engines else { return true };
+        match engines.try_send(Known { request: question, update }) {
+            Err(TrySendError::Full(known) | TrySendError::Closed(known)) if unknown => {
+                mailbox.send(Wake::Found { update: Box::new(known.update), ancestors: Vec::new() })
+            }
+            _ => true,
         }
     }
 

@@ -6,6 +6,7 @@ mod canary_files;
 mod delivery;
 mod doctor;
 mod edge;
+mod engines;
 mod hash;
 mod hot;
 mod inspect;
@@ -120,6 +121,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let resolver = Resolver::new(HostPaths::default()).with_state_roots(args.state_roots.clone());
     let mut received = Received::default();
     let mut found = None;
+    let mut told = Vec::new();
     match resumed {
         None => selftest(&mut loaded, &host)?,
         Some(resumed) => {
@@ -128,6 +130,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
             let running = adopt::find(&resolver);
             adopt::tell(&mut control, adopt::known(&running, &host.config))?;
             found = Some(running.len());
+            told = engines::known(&running);
             for adopt::Running { scanned, update } in running {
                 // At once, and not by the edge: their records are next.
                 pipeline.scanned(boot_now(), scanned, update);
@@ -151,6 +154,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         None => {
             let found = adopt::find(&resolver);
             let (running, known) = (found.len(), adopt::known(&found, &host.config));
+            told = engines::known(&found);
             // First, so that the hot thread knows them when their records come.
             mailbox.send(Wake::Running(found));
             adopt::tell(&mut control, known)?;
@@ -161,7 +165,13 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let keys = trusted.keys().copied().collect();
     let log = loaded.kernel_log();
     let accounts = Arc::new(Mutex::new(accounts));
+    let (to_engines, engines) = engines::start(args, &resolver, &mailbox)?.unzip();
+    if let Some(engines) = &to_engines {
+        // Whoever finds no room is named as far as the files go.
+        told.into_iter().for_each(|known| drop(engines.try_send(known)));
+    }
     let edge = Edge {
+        engines: to_engines,
         control,
         accounts: Arc::clone(&accounts),
         written: args.accounts.map(Duration::from_secs),
@@ -186,7 +196,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         mailbox.send(Wake::Looked(Box::new(last)));
     }
     mailbox.send(Wake::Stop(reason));
-    let joined = hot.join().and(edge.join());
+    let joined = hot.join().and(edge.join()).and(engines.map_or(Ok(()), thread::JoinHandle::join));
     let written = sinks.finish();
     outcome?;
     joined.map_err(|_| Diagnostic::new(Code::NoResources).note("a thread ended by a panic"))?;
@@ -207,6 +217,7 @@ fn detect_config(args: &RunArgs, host: &Host, addresses: &NetworkFacts) -> Detec
     let usual = CONTROL_SOCKETS.iter().map(std::path::Path::new);
     let control_sockets = usual
         .chain(args.control_sockets.iter().map(AsRef::as_ref))
+        .chain(args.engines.iter().map(|engine| engine.socket.as_path()))
         .map(|path| ControlSocket {
             path: std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec(),
             file: start::file_id(path).ok(),

@@ -94,5 +94,6 @@ fn names(identity: &Identity) -> impl Iterator<Item = &str> {
     let own = [identity.name.as_deref(), identity.id.as_deref()];
     let pod = identity.pod.as_ref().map(|pod| pod.name.as_str());
     let service = identity.swarm.as_ref().map(|swarm| swarm.service.as_str());
-    own.into_iter().chain([pod, service]).flatten()
+    let compose = identity.compose.as_ref().map(|compose| compose.service.as_str());
+    own.into_iter().chain([pod, service, compose]).flatten()
 }

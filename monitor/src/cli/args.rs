@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::detect::Severity;
 use crate::diag::Diagnostic;
+use crate::engine::Endpoint;
 use crate::ingest::Environment;
 use crate::output::Kinds;
 use crate::output::transport::socket::DEFAULT_PATH;
@@ -146,6 +147,12 @@ pub struct RunArgs {
     /// A further control socket of an engine, not to be reached from a container; may be repeated
     #[arg(long = "control-socket", value_name = "PATH")]
     pub control_sockets: Vec<PathBuf>,
+    /// An engine to ask about containers, beside those that are found at their usual sockets; may be repeated
+    #[arg(long = "engine", value_name = "KIND:PATH", value_parser = Endpoint::parse)]
+    pub engines: Vec<Endpoint>,
+    /// Look for no engines: only those that --engine gives are asked
+    #[arg(long)]
+    pub no_engines: bool,
     /// Highest rung of the probe ladder that may be used
     #[arg(long, value_enum, default_value = "auto", value_name = "RUNG")]
     pub rung: RungChoice,
@@ -259,6 +266,12 @@ pub struct TailArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  bulkhead doctor --format json")]
 pub struct DoctorArgs {
+    /// An engine to ask, beside those that are found at their usual sockets; may be repeated
+    #[arg(long = "engine", value_name = "KIND:PATH", value_parser = Endpoint::parse)]
+    pub engines: Vec<Endpoint>,
+    /// Look for no engines
+    #[arg(long)]
+    pub no_engines: bool,
     /// How the report is written
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub format: OutputFormat,

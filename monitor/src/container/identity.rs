@@ -1,8 +1,8 @@
-//! Names out of annotations and labels: image, pod, Swarm task, and which engine wrote them.
+//! Names out of annotations and labels: image, pod, Swarm task, Compose service, and which engine wrote them.
 
 use std::collections::BTreeMap;
 
-use super::{Engine, Identity, Pod, Swarm};
+use super::{Compose, Engine, Identity, Pod, Swarm};
 
 /// Labels kept of one container, and bytes kept of one: engines put whole documents into annotations.
 const MAX_LABELS: usize = 128;
@@ -16,7 +16,7 @@ fn first(labels: &Labels, keys: &[&str]) -> Option<String> {
 }
 
 /// Fills what annotations or labels say and nobody has said yet, and keeps them as labels.
-pub(super) fn fill(identity: &mut Identity, labels: &Labels) {
+pub(crate) fn fill(identity: &mut Identity, labels: &Labels) {
     let sandbox = first(labels, &["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"])
         .is_some_and(|kind| kind == "sandbox");
     let names: &[&str] = if sandbox {
@@ -65,12 +65,33 @@ pub(super) fn fill(identity: &mut Identity, labels: &Labels) {
                 .unwrap_or_default(),
         });
     }
-    if identity.swarm.is_none()
-        && let Some(service) = first(labels, &["com.docker.swarm.service.name"])
-    {
-        let task = first(labels, &["com.docker.swarm.task.name"]).unwrap_or_default();
-        identity.swarm = Some(Swarm { service, task });
+    if identity.swarm.is_none() {
+        identity.swarm = swarm(labels);
     }
+    if identity.compose.is_none()
+        && let Some(project) = first(labels, &["com.docker.compose.project"])
+    {
+        let service = first(labels, &["com.docker.compose.service"]).unwrap_or_default();
+        identity.compose = Some(Compose { project, service });
+    }
+    keep(identity, labels);
+}
+
+fn swarm(labels: &Labels) -> Option<Swarm> {
+    let of = |key: &str| first(labels, &[key]).unwrap_or_default();
+    Some(Swarm {
+        service: first(labels, &["com.docker.swarm.service.name"])?,
+        service_id: of("com.docker.swarm.service.id"),
+        task: of("com.docker.swarm.task.name"),
+        task_id: of("com.docker.swarm.task.id"),
+        node: String::new(),
+        node_id: of("com.docker.swarm.node.id"),
+        stack: of("com.docker.stack.namespace"),
+    })
+}
+
+/// Keeps labels that are not there yet, as many as are kept.
+fn keep(identity: &mut Identity, labels: &Labels) {
     for (key, value) in labels {
         if identity.labels.len() >= MAX_LABELS {
             break;
@@ -78,6 +99,35 @@ pub(super) fn fill(identity: &mut Identity, labels: &Labels) {
         if key.len() <= MAX_LABEL && value.len() <= MAX_LABEL {
             identity.labels.entry(key.clone()).or_insert_with(|| value.clone());
         }
+    }
+}
+
+impl Identity {
+    /// Takes from `other` what nobody has said yet.
+    pub fn fill_from(&mut self, other: &Self) {
+        fn fill<T: Clone>(into: &mut Option<T>, from: &Option<T>) {
+            if into.is_none() {
+                into.clone_from(from);
+            }
+        }
+        fill(&mut self.id, &other.id);
+        fill(&mut self.name, &other.name);
+        fill(&mut self.image, &other.image);
+        fill(&mut self.image_id, &other.image_id);
+        fill(&mut self.image_digest, &other.image_digest);
+        fill(&mut self.runtime, &other.runtime);
+        fill(&mut self.engine, &other.engine);
+        fill(&mut self.pod, &other.pod);
+        fill(&mut self.swarm, &other.swarm);
+        fill(&mut self.compose, &other.compose);
+        // Labels do not have the name of a node.
+        if let (Some(own), Some(other)) = (&mut self.swarm, &other.swarm)
+            && own.node.is_empty()
+            && own.node_id == other.node_id
+        {
+            own.node.clone_from(&other.node);
+        }
+        keep(self, &other.labels);
     }
 }
 
@@ -153,8 +203,26 @@ mod tests {
             &mut id,
             &labels(&[("com.docker.swarm.service.name", "svc"), ("com.docker.swarm.task.name", "svc.1.x")]),
         );
-        assert_eq!(id.swarm, Some(Swarm { service: "svc".into(), task: "svc.1.x".into() }));
+        let want = Swarm { service: "svc".into(), task: "svc.1.x".into(), ..Swarm::default() };
+        assert_eq!(id.swarm, Some(want));
         assert_eq!(id.labels.len(), 2);
+    }
+
+    #[test]
+    fn what_was_said_stays() {
+        let mut own = Identity { name: Some("files".into()), ..Identity::default() };
+        fill(
+            &mut own,
+            &labels(&[("com.docker.swarm.service.name", "svc"), ("com.docker.swarm.node.id", "n1")]),
+        );
+        let mut other = Identity { name: Some("engine".into()), image_id: Some("i".into()), ..own.clone() };
+        fill(&mut other, &labels(&[("com.docker.compose.project", "p"), ("tier", "front")]));
+        other.swarm.as_mut().expect("a service").node = "host-1".into();
+        own.fill_from(&other);
+        assert_eq!((own.name.as_deref(), own.image_id.as_deref()), (Some("files"), Some("i")));
+        assert_eq!(own.swarm.map(|s| s.node).as_deref(), Some("host-1"));
+        assert_eq!(own.compose.map(|c| (c.project, c.service)), Some(("p".into(), String::new())));
+        assert_eq!(own.labels.len(), 4);
     }
 
     #[test]

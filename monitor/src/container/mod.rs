@@ -10,6 +10,7 @@ mod engine_files;
 mod host;
 mod identity;
 mod pattern;
+mod place;
 mod procfs;
 mod registry;
 mod resolve;
@@ -19,16 +20,18 @@ pub mod state_dir;
 mod supervisor;
 mod types;
 
+pub(crate) use bundle::nullable;
 pub use capability::{capability_bit, capability_name, capability_set};
 pub use cgroup::{Layout, LayoutError, cgroup_id};
 pub use host::{HostPaths, MAX_FILE, initial_namespace};
 pub(crate) use host::{read_file, read_start};
+pub(crate) use identity::fill;
 pub use pattern::{PathMatch, container_in_path};
 pub use registry::{Change, Registry};
 pub use resolve::{ResolveRequest, Resolver, RuntimeInvocation};
 pub use scan::{Scanned, ScannedTask};
 pub use supervisor::Supervisor;
 pub use types::{
-    Baseline, Container, ContainerKey, Declared, DeclaredDevice, DeclaredMount, Engine, Identity, Pod,
-    Status, Swarm, Update,
+    Baseline, Compose, Container, ContainerKey, Declared, DeclaredDevice, DeclaredMount, Engine, Identity,
+    Mismatch, Pod, Status, Swarm, Update,
 };

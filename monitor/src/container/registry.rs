@@ -190,12 +190,14 @@ impl Registry {
         let declared = update.declared.or_else(|| container.declared.take());
         let same = container.status == update.status
             && container.identity == update.identity
-            && container.declared == declared;
+            && container.declared == declared
+            && container.mismatches == update.mismatches;
         self.revision += 1;
         container.revision = self.revision;
         container.status = update.status;
         container.identity = update.identity;
         container.declared = declared;
+        container.mismatches = update.mismatches;
         !same
     }
 
@@ -343,6 +345,7 @@ impl Registry {
             cgroup_path: request.cgroup_path.clone(),
             declared: None,
             baseline: None,
+            mismatches: Vec::new(),
         };
         let entry = Entry { container, request, gone: false, asked: false, tally: Tally::default() };
         self.entries.insert(entry.container.key, entry);

@@ -265,7 +265,7 @@ impl Resolver {
             ),
             _ => Status::Unknown(why),
         };
-        Update { key: request.key, status, identity, declared }
+        Update { key: request.key, status, identity, declared, mismatches: Vec::new() }
     }
 
     fn first_bundle(&self, found: &Found, why: &mut String) -> Option<Bundle> {

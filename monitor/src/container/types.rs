@@ -71,13 +71,45 @@ pub struct Pod {
     pub uid: String,
 }
 
-/// The Swarm task that a container belongs to.
+/// The Swarm task that a container belongs to. What nobody says is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swarm {
     /// Service name.
     pub service: String,
+    /// Service id.
+    pub service_id: String,
     /// Task name.
     pub task: String,
+    /// Task id.
+    pub task_id: String,
+    /// Name of the node.
+    pub node: String,
+    /// Id of the node.
+    pub node_id: String,
+    /// Stack that the service was deployed with.
+    pub stack: String,
+}
+
+/// The service of Docker Compose that a container belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compose {
+    /// Project.
+    pub project: String,
+    /// Service.
+    pub service: String,
+}
+
+/// What an engine says of a container that the kernel or the files contradict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Which engine, with its socket.
+    pub engine: String,
+    /// What it is about: `id`, `pid` …
+    pub what: &'static str,
+    /// What the engine says.
+    pub said: String,
+    /// What kernel and files say.
+    pub observed: String,
 }
 
 /// Who a container is, as its runtime and engine name it.
@@ -89,6 +121,10 @@ pub struct Identity {
     pub name: Option<String>,
     /// Image reference.
     pub image: Option<String>,
+    /// Id of the image: the digest of its configuration.
+    pub image_id: Option<String>,
+    /// Digest of the image's manifest, as a registry knows it.
+    pub image_digest: Option<String>,
     /// OCI runtime (`runc`, `crun` …).
     pub runtime: Option<String>,
     /// Engine.
@@ -99,6 +135,8 @@ pub struct Identity {
     pub pod: Option<Pod>,
     /// Swarm service and task.
     pub swarm: Option<Swarm>,
+    /// Compose project and service.
+    pub compose: Option<Compose>,
 }
 
 /// One mount that the OCI configuration grants.
@@ -203,10 +241,12 @@ pub struct Container {
     pub declared: Option<Declared>,
     /// What the kernel showed at ENTRY; `None` while it is set up.
     pub baseline: Option<Baseline>,
+    /// What engines say of it that is not so.
+    pub mismatches: Vec<Mismatch>,
 }
 
 /// What the edge found out about a container.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     /// Which container.
     pub key: ContainerKey,
@@ -216,4 +256,6 @@ pub struct Update {
     pub identity: Identity,
     /// What it was granted.
     pub declared: Option<Declared>,
+    /// What engines say of it that is not so.
+    pub mismatches: Vec<Mismatch>,
 }

@@ -24,7 +24,9 @@ pub use accounts::{Accounts, ContainerCounts, Counts};
 pub use emitter::{Demand, Emitter, Lane, LaneFormat, Sequence, loss_line};
 pub use kinds::{Class, Kinds};
 pub use queue::{Batch, Inbox, Limits, Mark, Outbox, Shed, queue};
-pub use record::{Body, Change, Common, Loss, Place, Posture, Record, SensorCoverage, Status, Subject};
+pub use record::{
+    Body, Change, Common, EngineStatus, Loss, Place, Posture, Record, SensorCoverage, Status, Subject,
+};
 pub use time::{Clock, Utc};
 
 use monitor_common::event::flags;

@@ -251,6 +251,39 @@ pub struct SensorCoverage<'a> {
     pub reason: Option<&'a str>,
 }
 
+/// How an engine is that is asked about containers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineStatus<'a> {
+    /// Its kind.
+    pub engine: &'a str,
+    /// Its socket.
+    pub socket: &'a str,
+    /// Its version; `None` if it is not connected.
+    pub version: Option<&'a str>,
+    /// Containers that ran when it was connected.
+    pub containers: Option<u64>,
+    /// Why it is not connected.
+    pub reason: Option<&'a str>,
+    /// Questions about containers.
+    pub asked: u64,
+    /// Answers, asked for or not.
+    pub answered: u64,
+    /// Questions that were not answered in time.
+    pub timed_out: u64,
+    /// Answers that the kernel or files contradicted.
+    pub mismatched: u64,
+}
+
+impl EngineStatus<'_> {
+    /// The names of its numbers in output, in the order of [`Self::numbers`].
+    pub const NUMBERS: [&'static str; 4] = ["asked", "answered", "timed_out", "mismatched"];
+
+    /// Its numbers.
+    pub fn numbers(&self) -> [u64; 4] {
+        [self.asked, self.answered, self.timed_out, self.mismatched]
+    }
+}
+
 /// How the daemon is.
 #[derive(Clone, Copy, Debug)]
 pub enum Status<'a> {
@@ -284,6 +317,8 @@ pub enum Status<'a> {
         /// Containers that were running already.
         containers: u32,
     },
+    /// An engine came or went, or what was asked of it, with the accounts.
+    Engine(EngineStatus<'a>),
     /// What became of every record.
     Accounts(Accounts<'a>),
     /// It ends.
@@ -302,7 +337,7 @@ pub enum Status<'a> {
 impl Status<'_> {
     /// The names of the statuses, in the order in which they come.
     pub const NAMES: &'static [&'static str] =
-        &["starting", "resumed", "coverage", "ready", "accounts", "stopping"];
+        &["starting", "resumed", "coverage", "ready", "engine", "accounts", "stopping"];
 
     /// Its place in [`Self::NAMES`].
     pub const fn slot(&self) -> u8 {
@@ -311,8 +346,9 @@ impl Status<'_> {
             Self::Resumed { .. } => 1,
             Self::Coverage { .. } => 2,
             Self::Ready { .. } => 3,
-            Self::Accounts(_) => 4,
-            Self::Stopping { .. } => 5,
+            Self::Engine(_) => 4,
+            Self::Accounts(_) => 5,
+            Self::Stopping { .. } => 6,
         }
     }
 

@@ -273,6 +273,7 @@ fn status_cases(common: &Map<String, Value>) -> Vec<Value> {
         "coverage" => vec![("sensors", json!({"type": "array", "items": sensor}))],
         "ready" => ["attached", "sensors", "containers"].map(|n| (n, unsigned())).to_vec(),
         "accounts" => accounts(),
+        "engine" => container::engine(),
         _ => {
             let counts = ["received", "findings", "lost"].map(|n| (n, unsigned()));
             counts.into_iter().chain([("reason", text())]).collect()
@@ -286,6 +287,9 @@ fn status_cases(common: &Map<String, Value>) -> Vec<Value> {
             required.extend(properties.keys().map(|k| Value::from(k.as_str())));
         }
         merge(&mut case, properties.into_iter().collect());
+        if *name == "engine" {
+            merge(&mut case, cut(container::ENGINE_CUT));
+        }
         case
     };
     Status::NAMES.iter().map(case).collect()

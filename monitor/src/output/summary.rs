@@ -137,3 +137,25 @@ pub fn coverage<'a>(out: &mut String, sensors: usize, missing: impl Iterator<Ite
         escape::terminal(out, sensor);
     }
 }
+
+/// `: docker at /run/docker.sock, version 28.2.2`, or why not.
+pub fn engine(out: &mut String, kind: &str, socket: &str, version: Option<&str>, reason: Option<&str>) {
+    out.push_str(": ");
+    escape::terminal(out, kind);
+    out.push_str(" at ");
+    escape::terminal(out, socket);
+    for (before, what) in [(", version ", version), (": ", reason)] {
+        if let Some(what) = what {
+            out.push_str(before);
+            escape::terminal(out, what);
+        }
+    }
+}
+
+/// `; docker at /run/docker.sock says pid 7, but: in cgroup /x`; engine, what, said, observed.
+pub fn mismatch(out: &mut String, [engine, what, said, observed]: [&str; 4]) {
+    for (before, word) in [("; ", engine), (" says ", what), (" ", said), (", but: ", observed)] {
+        out.push_str(before);
+        escape::terminal(out, word);
+    }
+}

@@ -138,6 +138,7 @@ impl Pipeline {
     /// Says what became of every record.
     pub fn accounts(&mut self, time: u64) {
         self.count_run();
+        self.tell_engines(time);
         let counts = |row: Row| Counts {
             attempted: row.kernel.attempted,
             submitted: row.kernel.submitted,

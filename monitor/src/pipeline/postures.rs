@@ -67,8 +67,10 @@ impl Pipeline {
     /// Says what a container was granted, and reports what of it matters.
     pub fn inspected(&mut self, time: u64, answer: &Answer) {
         let key = answer.key;
-        // Whoever asks first is told first; what the edge says is better informed.
-        if self.containers.get(key).is_some_and(|container| container.status == Status::Pending) {
+        // Whoever asks first is told first. What is not known by the files alone is for the edge to say.
+        if answer.identity.status == Status::Resolved
+            && self.containers.get(key).is_some_and(|container| container.status == Status::Pending)
+        {
             self.resolved(time, answer.identity.clone(), Vec::new());
         }
         let Some(container) = self.containers.get(key) else { return };

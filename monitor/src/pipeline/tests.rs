@@ -130,6 +130,7 @@ fn a_container_found_running_is_told_once_and_judged_from_then_on() {
         status: Status::Resolved,
         identity: Identity { id: Some("full".into()), ..Identity::default() },
         declared: None,
+        mismatches: Vec::new(),
     };
     let mount = Mount { op: 1, object: 1, magic: 0x9fa0, ..Mount::default() };
     let header = Header { time: 20, ..Header::default() };
@@ -175,6 +176,7 @@ fn what_a_container_was_granted_is_told_and_found_once_it_is_looked_at() {
             status: Status::Resolved,
             identity: Identity { id: Some("full".into()), ..Identity::default() },
             declared: None,
+            mismatches: Vec::new(),
         },
     };
     let three = || {

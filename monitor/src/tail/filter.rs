@@ -68,8 +68,13 @@ impl Filter {
         let Some(container) = record.get("container").filter(|_| !self.containers.is_empty()) else {
             return true;
         };
-        let names =
-            [&container["name"], &container["id"], &container["pod"]["name"], &container["swarm"]["service"]];
+        let names = [
+            &container["name"],
+            &container["id"],
+            &container["pod"]["name"],
+            &container["swarm"]["service"],
+            &container["compose"]["service"],
+        ];
         self.containers.iter().any(|pattern| match container {
             Value::Null => pattern == "host",
             _ => names.iter().filter_map(|name| name.as_str()).any(|name| matches(pattern, name)),

@@ -146,6 +146,11 @@ fn container_record(line: &mut Line, record: &Value) {
         }
         _ => {}
     }
+    for mismatch in record["mismatches"].as_array().into_iter().flatten() {
+        line.tone = Tone::Loss;
+        let shown = ["engine", "what", "said", "observed"].map(|key| text(&mismatch[key]));
+        summary::mismatch(&mut line.text, shown);
+    }
 }
 
 fn posture(line: &mut Line, record: &Value) {
@@ -183,6 +188,11 @@ fn status(line: &mut Line, record: &Value) {
         "resumed" => {
             let (gap, waiting) = (number("gap_ns") / 1_000_000, number("waiting"));
             let _ = write!(out, ": nobody looked for {gap} ms, {waiting} records waited");
+        }
+        "engine" => {
+            let word = |key: &str| record[key].as_str();
+            let (kind, socket) = (text(&record["engine"]), text(&record["socket"]));
+            summary::engine(out, kind, socket, word("version"), word("reason"));
         }
         "accounts" => {
             let numbers = Counts::NAMES.map(number);

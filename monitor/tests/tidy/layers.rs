@@ -102,7 +102,25 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         inside: &["monitor/src/container/"],
         except: &[],
-        forbidden: &["crate::detect", "crate::output", "crate::pipeline", "tokio"],
+        forbidden: &["crate::engine", "crate::detect", "crate::output", "crate::pipeline", "tokio"],
+    },
+    // What engines say reaches the hot thread as an update about a container, and in no other way.
+    Layer {
+        inside: &["monitor/src/engine/"],
+        except: &[],
+        forbidden: &[
+            "crate::bpf",
+            "crate::detect",
+            "crate::output",
+            "crate::pipeline",
+            "crate::posture",
+            "crate::cli",
+        ],
+    },
+    Layer {
+        inside: &["monitor/src/detect/", "monitor/src/posture/", "monitor/src/output/"],
+        except: &[],
+        forbidden: &["crate::engine"],
     },
     Layer { inside: &["monitor/src/detect/"], except: &[], forbidden: &["crate::output", "crate::pipeline"] },
     Layer {
@@ -236,6 +254,8 @@ fn a_file_in_the_wrong_layer_is_found() {
         ("monitor/src/tail/mod.rs", "use aya::Ebpf;"),
         ("monitor/src/app/mod.rs", "use aya::maps::HashMap;"),
         ("monitor/src/container/registry.rs", "use std::fs::File;"),
+        ("monitor/src/container/resolve.rs", "use crate::engine::Answer;"),
+        ("monitor/src/engine/desk.rs", "use crate::pipeline::Pipeline;"),
         ("monitor/src/output/queue.rs", "crate::app::run()"),
         ("monitor/src/posture/judge/masks.rs", "std::fs::metadata(path)"),
         ("monitor/src/posture/gather/mod.rs", "crate::bpf::load()"),

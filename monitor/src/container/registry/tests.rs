@@ -145,6 +145,7 @@ fn updates_do_not_lose_what_is_known() {
         status,
         identity: Identity { id: Some(id.to_owned()), ..Identity::default() },
         declared: None,
+        mismatches: Vec::new(),
     };
     assert!(!w.registry.update(update(Status::Resolved, "a")));
     w.attach(KEY);
@@ -186,7 +187,13 @@ fn each_is_asked_about_once_at_a_time() {
     assert_eq!(w.registry.question(key).map(|q| q.pid), Some(20), "what is known when it is put");
     assert!(w.registry.ask(key));
     let identity = Identity::default();
-    w.registry.update(Update { key, status: Status::Resolved, identity, declared: None });
+    w.registry.update(Update {
+        key,
+        status: Status::Resolved,
+        identity,
+        declared: None,
+        mismatches: Vec::new(),
+    });
     assert!(w.registry.question(key).is_none(), "known meanwhile");
     assert!(!w.registry.ask(key));
 }

@@ -188,6 +188,7 @@ impl World {
                 masked_paths: vec!["/proc/kcore".to_owned()],
                 ..Declared::default()
             }),
+            mismatches: Vec::new(),
             baseline: Some(Baseline {
                 state: base_state(),
                 entered: 500,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use monitor_common::event::EventKind;
 
 use super::Format;
-use crate::container::{Container, Status as ContainerStatus};
+use crate::container::{Container, Mismatch, Status as ContainerStatus};
 use crate::output::describe::{describe, words};
 use crate::output::line::{Composer, Line, Style, Tone};
 use crate::output::record::{Body, Change, Loss, Place, Record, Status, Subject};
@@ -135,6 +135,9 @@ fn container_text(out: &mut String, container: &Container, change: Change) {
             out.push(')');
         }
     }
+    for Mismatch { engine, what, said, observed } in &container.mismatches {
+        summary::mismatch(out, [engine, what, said, observed]);
+    }
 }
 
 fn loss_text(line: &mut Line, loss: &Loss<'_>) {
@@ -173,6 +176,10 @@ fn status_text(out: &mut String, status: &Status<'_>) {
         }
         Status::Ready { attached, sensors, containers } => {
             write!(out, ": {attached} of {sensors} sensors, {containers} containers running")
+        }
+        Status::Engine(engine) => {
+            summary::engine(out, engine.engine, engine.socket, engine.version, engine.reason);
+            Ok(())
         }
         Status::Accounts(accounts) => {
             summary::accounts(out, &accounts.total.numbers(), accounts.balanced);

@@ -6,13 +6,15 @@ use monitor_common::event::{
     EventKind, EventRef, HEADER_LEN, Header, Mount, RACED, Record as Payload, TRUNCATED, UNREACHABLE,
 };
 
-use crate::container::{Baseline, Container, ContainerKey, Declared, Engine, Identity, Pod, Status, Swarm};
+use crate::container::{
+    Baseline, Compose, Container, ContainerKey, Declared, Engine, Identity, Mismatch, Pod, Status, Swarm,
+};
 use crate::detect::{Evidence, Finding, Outcome, RuleInfo, Severity, Value};
 use crate::output::queue::Shed;
 use crate::output::record::{
     Body, Change, Common, Loss, Place, Posture, Record, SensorCoverage, Subject, loss_reason,
 };
-use crate::output::{Accounts, Class, Clock, ContainerCounts, Counts, record};
+use crate::output::{Accounts, Class, Clock, ContainerCounts, Counts, EngineStatus, record};
 use crate::posture::{self, Grant, Item, Source, Verdict};
 use crate::process::{Executable, Hashed, Outcome as Hashing, Process, ProcessKey, Program};
 
@@ -117,10 +119,14 @@ pub(crate) fn ordinary() -> Fixture {
                 labels: [("tier".into(), "front".into())].into(),
                 pod: Some(Pod::default()),
                 swarm: Some(Swarm::default()),
+                compose: Some(Compose { project: "shop".into(), service: "web".into() }),
+                image_id: Some("sha256:0123".into()),
+                image_digest: None,
             },
             cgroup_path: "/docker/0123".into(),
             declared: Some(Declared { bundle: "/run/b".into(), ..Declared::default() }),
             baseline: Some(Baseline { entered: 5, ..Baseline::default() }),
+            mismatches: Vec::new(),
         },
         process: process(4242, "/usr/bin/mount", &["mount", "/dev/sda1", "/mnt"]),
         parent: process(4200, "/bin/sh", &["sh"]),
@@ -157,8 +163,13 @@ pub(crate) fn hostile() -> Fixture {
         labels: (0..100).map(|n| (format!("{n}{}", text()), text())).collect(),
         pod: Some(Pod { name: text(), namespace: text(), uid: text() }),
         swarm: None,
+        compose: Some(Compose { project: text(), service: text() }),
+        image_id: Some(text()),
+        image_digest: Some(text()),
     };
     f.container.cgroup_path = text().repeat(1000);
+    let (engine, said, observed) = (text(), text().repeat(1000), text());
+    f.container.mismatches = vec![Mismatch { engine, what: "pid", said, observed }];
     for process in [&mut f.process, &mut f.parent] {
         let mut argv = vec![HOSTILE.to_vec(), long.clone(), Vec::new(), b"last".to_vec()];
         argv.extend(vec![Vec::new(); 100_000]);
@@ -292,6 +303,16 @@ impl Fixture {
             cpus: &[(1, counts)],
             containers: &[container],
             ..Accounts::default()
+        })));
+        let text = self.container.identity.image.clone().unwrap_or_default();
+        give(Body::Status(record::Status::Engine(EngineStatus {
+            engine: "docker",
+            socket: &text,
+            version: Some("28.2.2"),
+            containers: Some(2),
+            reason: Some(&text),
+            asked: 3,
+            ..EngineStatus::default()
         })));
         give(Body::Status(record::Status::Resumed { since: 1, gap: 2_000_000, waiting: 3 }));
         give(Body::Status(record::Status::Ready { attached: 1, sensors: 2, containers: 3 }));

@@ -85,6 +85,7 @@ impl Inspector {
             cgroup_path: request.cgroup_path.clone(),
             declared: None,
             baseline: None,
+            mismatches: Vec::new(),
         });
         let resolver = &self.resolver;
         self.layers.link(&mut baseline, &called, *started, &host, |pid, start| resolver.runs(pid, start));

@@ -146,6 +146,7 @@ impl Reader<'_> {
             cgroup_path: scanned.cgroup_path.clone(),
             declared: update.declared,
             baseline: None,
+            mismatches: Vec::new(),
         };
         Some(Subject { container, baseline })
     }

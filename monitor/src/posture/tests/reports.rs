@@ -30,6 +30,7 @@ fn subject(baseline: Baseline) -> Subject {
         cgroup_path: format!("/{HOSTILE}"),
         declared: None,
         baseline: None,
+        mismatches: Vec::new(),
     };
     Subject { container, baseline }
 }

@@ -52,6 +52,8 @@ fn object(w: &mut Writer<'_>, container: &Container) {
         ("id", &identity.id),
         ("name", &identity.name),
         ("image", &identity.image),
+        ("image_id", &identity.image_id),
+        ("image_digest", &identity.image_digest),
         ("runtime", &identity.runtime),
     ] {
         w.optional(name, value.as_deref());
@@ -73,11 +75,30 @@ fn object(w: &mut Writer<'_>, container: &Container) {
         Some(swarm) => {
             w.key("swarm");
             w.open();
-            w.text("service", &swarm.service);
-            w.text("task", &swarm.task);
+            for (name, value) in [
+                ("service", &swarm.service),
+                ("service_id", &swarm.service_id),
+                ("task", &swarm.task),
+                ("task_id", &swarm.task_id),
+                ("node", &swarm.node),
+                ("node_id", &swarm.node_id),
+                ("stack", &swarm.stack),
+            ] {
+                w.text(name, value);
+            }
             w.close();
         }
         None => w.null("swarm"),
+    }
+    match &identity.compose {
+        Some(compose) => {
+            w.key("compose");
+            w.open();
+            w.text("project", &compose.project);
+            w.text("service", &compose.service);
+            w.close();
+        }
+        None => w.null("compose"),
     }
     match cgroup_id(container.key) {
         Some(id) => w.field("cgroup_id", id),
@@ -113,6 +134,17 @@ pub(super) fn particulars(w: &mut Writer<'_>, container: &Container, clock: Cloc
         }
         None => w.null("entered"),
     }
+    w.key("mismatches");
+    w.open_list();
+    for mismatch in &container.mismatches {
+        w.open();
+        w.text("engine", &mismatch.engine);
+        w.text("what", mismatch.what);
+        w.text("said", &mismatch.said);
+        w.text("observed", &mismatch.observed);
+        w.close();
+    }
+    w.close_list();
 }
 
 /// `,"container":…,"process":…`: ids from the record's header, the rest from the tables.

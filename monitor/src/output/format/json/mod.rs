@@ -18,7 +18,7 @@ use super::Format;
 use crate::detect::{Evidence, Finding, Value};
 use crate::output::accounts::{Accounts, Counts};
 use crate::output::kinds::Class;
-use crate::output::record::{Body, Loss, Place, Record, Status};
+use crate::output::record::{Body, EngineStatus, Loss, Place, Record, Status};
 use crate::output::time::Clock;
 use crate::output::{escape, fields};
 use crate::process::{Hashed, Outcome};
@@ -251,6 +251,19 @@ fn status(w: &mut Writer<'_>, status: &Status<'_>, clock: Clock) {
             w.field("attached", attached);
             w.field("sensors", sensors);
             w.field("containers", containers);
+        }
+        Status::Engine(ref engine) => {
+            w.text("engine", engine.engine);
+            w.text("socket", engine.socket);
+            w.optional("version", engine.version);
+            match engine.containers {
+                Some(count) => w.field("containers", count),
+                None => w.null("containers"),
+            }
+            w.optional("reason", engine.reason);
+            for (name, number) in EngineStatus::NUMBERS.iter().zip(engine.numbers()) {
+                w.field(name, number);
+            }
         }
         Status::Accounts(ref body) => accounts(w, body),
         Status::Stopping { reason, received, findings, lost } => {

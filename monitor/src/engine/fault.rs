@@ -1,0 +1,57 @@
+//! Why an engine did not answer.
+
+use std::io;
+use std::time::Duration;
+
+/// Why an engine did not answer. The text is for people, and has nothing of the engine's own but what is escaped at
+/// each output.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// There is no socket.
+    #[error("there is no socket")]
+    Absent,
+    /// The connection was refused, or broke.
+    #[error("{0}")]
+    Io(io::Error),
+    /// It took too long.
+    #[error("did not answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// It answered with more than is taken.
+    #[error("answered with more than {0} bytes")]
+    TooLarge(usize),
+    /// What it said is not the protocol.
+    #[error("answered with what is no {what}: {why}")]
+    Garbage {
+        /// What was expected.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It refused.
+    #[error("answered {what} with status {status}")]
+    Refused {
+        /// What was asked.
+        what: &'static str,
+        /// The protocol's number.
+        status: u16,
+    },
+    /// It closed the stream of events.
+    #[error("closed the connection")]
+    Closed,
+}
+
+impl Fault {
+    /// True if nobody offers this engine here: not worth a word where it was only looked for.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Absent,
+            _ => Self::Io(error),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! HTTP/1.1 over a Unix socket, with every answer bounded: engines are not trusted to be brief.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+
+use super::Fault;
+
+/// Bytes of an answer's head.
+const MAX_HEAD: usize = 64 << 10;
+/// Bytes of one line of a stream.
+const MAX_LINE: usize = 1 << 20;
+/// The longest path that a socket's address has room for (unix(7)).
+const MAX_PATH: usize = 107;
+
+/// Asks one server, with a connection for each question.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    socket: Arc<Path>,
+    /// Uid of whoever made the socket.
+    owner: u32,
+}
+
+impl Client {
+    /// Sees who listens.
+    pub(super) async fn connect(socket: &Path) -> Result<Self, Fault> {
+        let owner = open(socket).await?.peer_cred()?.uid();
+        Ok(Self { socket: socket.into(), owner })
+    }
+
+    /// Uid of whoever made the socket.
+    pub(super) fn owner(&self) -> u32 {
+        self.owner
+    }
+
+    /// The answer to `GET path`, of at most `limit` bytes; `None` for status 404.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        path: &str,
+        limit: usize,
+    ) -> Result<Option<T>, Fault> {
+        let (response, _connection) = self.send(what, path).await?;
+        if response.status() == 404 {
+            return Ok(None);
+        }
+        let body = collect(response, what, limit).await?;
+        serde_json::from_slice(&body).map(Some).map_err(|e| Fault::Garbage { what, why: e.to_string() })
+    }
+
+    /// The lines that `GET path` goes on to answer with.
+    pub(super) async fn lines(&self, what: &'static str, path: &str) -> Result<Lines, Fault> {
+        let (response, connection) = self.send(what, path).await?;
+        if !response.status().is_success() {
+            return Err(Fault::Refused { what, status: response.status().as_u16() });
+        }
+        let buffer = Vec::new();
+        Ok(Lines { what, body: response.into_body(), buffer, searched: 0, _connection: connection })
+    }
+
+    async fn send(&self, what: &'static str, path: &str) -> Result<(Response<Incoming>, Connection), Fault> {
+        let stream = open(&self.socket).await?;
+        if stream.peer_cred()?.uid() != self.owner {
+            return Err(Fault::Closed);
+        }
+        let broken = |e: hyper::Error| Fault::Garbage { what, why: e.to_string() };
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(MAX_HEAD);
+        let (mut sender, connection) =
+            builder.handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.map_err(broken)?;
+        // The connection moves bytes while the answer is read; nobody needs what it returns.
+        let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
+        let request = Request::get(path).header("host", "localhost").body(Empty::new());
+        let request = request.map_err(|e| Fault::Garbage { what: "path", why: e.to_string() })?;
+        let response = sender.send_request(request).await.map_err(broken)?;
+        Ok((response, connection))
+    }
+}
+
+/// The task that moves a connection's bytes; ends when this goes.
+#[derive(Debug)]
+struct Connection(JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn open(socket: &Path) -> Result<UnixStream, Fault> {
+    if socket.as_os_str().as_bytes().len() > MAX_PATH {
+        return Err(Fault::Garbage { what: "socket", why: "its path is too long".to_owned() });
+    }
+    Ok(UnixStream::connect(socket).await?)
+}
+
+async fn collect(response: Response<Incoming>, what: &'static str, limit: usize) -> Result<Vec<u8>, Fault> {
+    if !response.status().is_success() {
+        return Err(Fault::Refused { what, status: response.status().as_u16() });
+    }
+    let mut body = response.into_body();
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Fault::TooLarge(limit));
+    }
+    let mut out = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| Fault::Garbage { what, why: e.to_string() })?;
+        let Some(data) = frame.data_ref() else { continue };
+        if out.len() + data.len() > limit {
+            return Err(Fault::TooLarge(limit));
+        }
+        out.extend_from_slice(data);
+    }
+    Ok(out)
+}
+
+/// Lines of an answer that goes on.
+#[derive(Debug)]
+pub(super) struct Lines {
+    what: &'static str,
+    body: Incoming,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that are known to have no end of a line.
+    searched: usize,
+    _connection: Connection,
+}
+
+impl Lines {
+    /// Waits for the next line. May be given up and called again.
+    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
+        let what = self.what;
+        loop {
+            if let Some(at) = self.buffer[self.searched..].iter().position(|b| *b == b'\n') {
+                let end = self.searched + at;
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                self.searched = 0;
+                if line.iter().all(u8::is_ascii_whitespace) {
+                    continue;
+                }
+                return serde_json::from_slice(&line)
+                    .map_err(|e| Fault::Garbage { what, why: e.to_string() });
+            }
+            self.searched = self.buffer.len();
+            if self.buffer.len() > MAX_LINE {
+                return Err(Fault::TooLarge(MAX_LINE));
+            }
+            match self.body.frame().await {
+                None => return Err(Fault::Closed),
+                Some(Err(error)) => return Err(Fault::Garbage { what, why: error.to_string() }),
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        self.buffer.extend_from_slice(data);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A part of a path or query, with everything escaped that has a meaning there (RFC 3986, 2.3).
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

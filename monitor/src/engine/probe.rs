@@ -1,0 +1,32 @@
+//! One look at an engine, for `bulkhead doctor`.
+
+use super::docker::Docker;
+use super::follow::within;
+use super::{CONNECT_LIMIT, Endpoint, EngineKind, Fault, LIST_LIMIT, Protocol};
+
+/// What a look found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Version, as the engine says.
+    pub version: String,
+    /// Containers that run.
+    pub containers: usize,
+    /// Uid that the socket belongs to.
+    pub owner: u32,
+}
+
+/// Connects to an engine, and counts its containers.
+///
+/// # Errors
+/// It is not there, or does not answer as it should, in time.
+pub async fn probe(endpoint: &Endpoint) -> Result<Probe, Fault> {
+    match endpoint.kind {
+        EngineKind::Docker => look::<Docker>(endpoint).await,
+    }
+}
+
+async fn look<P: Protocol>(endpoint: &Endpoint) -> Result<Probe, Fault> {
+    let connected = within(CONNECT_LIMIT, P::connect(endpoint)).await?;
+    let containers = within(LIST_LIMIT, connected.engine.list()).await?.len();
+    Ok(Probe { version: connected.version, containers, owner: connected.owner })
+}

@@ -1,0 +1,41 @@
+//! Whether an answer is believed: what the desk looks up for it, of the kernel and of files.
+
+use super::Answer;
+use super::case::Said;
+use super::desk::{Desk, Outlet};
+use super::merge::contradictions;
+use super::place::{self, Place, Seen};
+use crate::container::{ContainerKey, Status};
+
+impl<O: Outlet> Desk<O> {
+    /// Compares an answer about a container with kernel and files.
+    pub(super) fn judge(&mut self, number: usize, key: ContainerKey, answer: Answer) {
+        let Some(engine) = self.engines.get_mut(number) else { return };
+        let place = place::look(&self.resolver, key, answer.pid, |key| self.cases.contains_key(&key));
+        let Some(case) = self.cases.get_mut(&key) else { return };
+        // The process of the answer may have ended since, and its number stand for another one: asked again, an engine
+        // that knows better says so.
+        if matches!(place, Place::Outside(_)) && case.doubt(number, answer.pid) {
+            engine.tally.asked += 1;
+            if engine.follower.ask(&answer.id) {
+                return;
+            }
+        }
+        let named = case.files.identity.name.is_some() && answer.identity.name.is_some();
+        if named && case.files.identity.name != answer.identity.name {
+            // It was renamed: the files say so by now.
+            let update = self.resolver.resolve(&case.request);
+            if update.status == Status::Resolved {
+                case.files = update;
+            }
+        }
+        let owner = engine.owner();
+        let pid = if answer.pid != 0 && place == Place::Inside { answer.pid } else { case.request.pid };
+        let seen = Seen { place, owner: (owner != 0).then(|| place::owner(pid)).flatten() };
+        let mismatches = contradictions(&case.files, &answer, &engine.name(), owner, &seen);
+        if !mismatches.is_empty() {
+            engine.tally.mismatched += 1;
+        }
+        case.answered(number, Said { answer, mismatches });
+    }
+}
