@@ -119,9 +119,8 @@ pub fn config(env: &Env, spec: &Spec<'_>, cgroup: &str) -> Value {
             "readonlyPaths": READONLY,
         },
     });
-    if setup.devices {
-        config["linux"]["resources"] = json!({ "devices": [{ "allow": true, "access": "rwm" }] });
-    }
+    // As engines do it: all are refused, and the runtime lets the usual ones through.
+    config["linux"]["resources"] = json!({ "devices": [{ "allow": setup.devices, "access": "rwm" }] });
     if setup.unmasked {
         config["linux"]["maskedPaths"] = json!([]);
         config["linux"]["readonlyPaths"] = json!([]);

@@ -117,6 +117,8 @@ pub struct Baseline {
     pub limits: Limits,
     /// Lines of `devices.list` of cgroup v1; `None` where version 2 keeps the rules in a program.
     pub device_rules: Option<Vec<String>>,
+    /// True if a program decides on devices, where version 2 has the rules; `None` if the kernel does not say.
+    pub device_program: Option<bool>,
     /// Environment that the first process was started with.
     pub environment: Vec<String>,
     /// Name of its OCI runtime.

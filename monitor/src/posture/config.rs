@@ -163,6 +163,12 @@ impl Config {
         self.mounts().into_iter().rev().find(|mount| wanted.contains(&clean(mount.destination)))
     }
 
+    /// True if there are rules that keep some devices away.
+    pub(super) fn has_device_rules(&self) -> bool {
+        self.list("/linux/resources/devices").next().is_some()
+            && !self.devices().iter().any(DeclaredDevice::is_all)
+    }
+
     /// The devices that are made, and those that a rule lets be read or written.
     pub(super) fn devices(&self) -> Vec<DeclaredDevice<'_>> {
         let number = |value: &Value| value.as_i64().and_then(|n| u32::try_from(n).ok());

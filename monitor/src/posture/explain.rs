@@ -2,6 +2,7 @@
 
 use super::baseline::{Baseline, Host, NAMESPACES, Object};
 use super::config::ROOT;
+use super::judge::devices::RULES as RULES_FOR_DEVICES;
 use super::judge::{Finding, Source};
 use crate::container::capability_name;
 use crate::detect::Severity;
@@ -201,18 +202,28 @@ fn masks(b: &Baseline) -> Vec<Grant> {
 
 fn devices(b: &Baseline) -> Vec<Grant> {
     let declared = b.config.as_ref().map(super::Config::devices);
-    b.nodes
-        .iter()
-        .map(|node| {
-            let kind = if node.block { "block" } else { "char" };
-            let name = format!("{} {kind} {}:{}", node.path, node.major, node.minor);
-            let by = |devices: &Vec<super::config::DeclaredDevice<'_>>| {
-                let exact = devices.iter().find(|d| d.grants(node.block, node.major, node.minor));
-                exact.map_or("no".to_owned(), |device| device.pointer.clone())
-            };
-            grant("device", name, declared.as_ref().map(by), "device file")
-        })
-        .collect()
+    let rules = b.config.as_ref().map(|config| {
+        let all = declared.iter().flatten().any(super::config::DeclaredDevice::is_all);
+        let some = if config.has_device_rules() { "some devices only" } else { "no" };
+        if all { "every device" } else { some }.to_owned()
+    });
+    let in_force = match (&b.device_rules, b.device_program) {
+        (Some(lines), _) => format!("{} lines of devices.list", lines.len()),
+        (None, Some(true)) => "a program".to_owned(),
+        (None, Some(false)) => "no program".to_owned(),
+        (None, None) => "not known".to_owned(),
+    };
+    let rules = grant("device", RULES_FOR_DEVICES.to_owned(), rules, in_force);
+    let nodes = b.nodes.iter().map(|node| {
+        let kind = if node.block { "block" } else { "char" };
+        let name = format!("{} {kind} {}:{}", node.path, node.major, node.minor);
+        let by = |devices: &Vec<super::config::DeclaredDevice<'_>>| {
+            let exact = devices.iter().find(|d| d.grants(node.block, node.major, node.minor));
+            exact.map_or("no".to_owned(), |device| device.pointer.clone())
+        };
+        grant("device", name, declared.as_ref().map(by), "device file")
+    });
+    std::iter::once(rules).chain(nodes).collect()
 }
 
 fn sockets(b: &Baseline) -> Vec<Grant> {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Stage;
 use super::group::{Live, unique};
 use crate::fixture::on_host;
+use crate::host::Layout;
 use crate::process;
 use crate::runtime::{self, Container, Kind, Runtime};
 use crate::scenario::{Bind, Setup};
@@ -218,6 +219,17 @@ impl Stage {
             let got = verdict(kind, name);
             ensure!(got == wanted, "{kind} {name} is {got} and not {wanted}: {grants:#?}");
         }
+        // Who decides on devices: lines of a file on version 1, a program on version 2.
+        let said = self.ask(&["--explain", &plain])?;
+        let objects = by_id(&said.stdout)?;
+        let grants = objects.get(&plain).and_then(|o| o["grants"].as_array()).context("no grants")?;
+        let rules = grants.iter().find(|grant| grant["name"] == "rules for devices");
+        let observed = rules.and_then(|grant| grant["observed"].as_str()).unwrap_or_default();
+        let wanted = match self.env.host.layout {
+            Layout::V2 => observed == "a program",
+            Layout::V1 | Layout::Hybrid => observed.ends_with(" lines of devices.list"),
+        };
+        ensure!(wanted, "rules for devices: {observed:?}");
         Ok(())
     }
 
@@ -226,7 +238,8 @@ impl Stage {
         let docker = self.env.work.join("docker/run");
         let of_docker = fs::read_dir(docker).into_iter().flatten().flatten();
         let of_docker = of_docker.map(|entry| entry.path().join("moby")).filter(|path| path.is_dir());
-        std::iter::once(self.env.work.join("runc/state")).chain(of_docker).collect()
+        let direct = ["runc/state", "crun/state"].map(|state| self.env.work.join(state));
+        direct.into_iter().chain(of_docker).collect()
     }
 
     fn ask(&self, words: &[&str]) -> anyhow::Result<Output> {

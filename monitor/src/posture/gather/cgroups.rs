@@ -37,18 +37,20 @@ fn smallest(directory: &Path, top: &Path, file: &str) -> Option<u64> {
     above.filter_map(limit).min()
 }
 
+/// The container's directory in the hierarchy of version 2, and the top of that.
+pub(super) fn unified(paths: &HostPaths, layout: &Layout, pid: u32) -> Option<(PathBuf, PathBuf)> {
+    let top = paths.path(layout.v2_mount()?);
+    let cgroups = text(&paths.proc.join(pid.to_string()).join("cgroup"))?;
+    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some((top.join(path.trim_start_matches('/')), top))
+}
+
 /// Limits on tasks and memory: by cgroup v1 where it has the controller, else by version 2.
 pub(super) fn limits(paths: &HostPaths, layout: &Layout, host: &Host, pid: u32) -> Limits {
-    let v2 = || {
-        let top = paths.path(layout.v2_mount()?);
-        let cgroups = text(&paths.proc.join(pid.to_string()).join("cgroup"))?;
-        let path = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
-        Some((top.join(path.trim_start_matches('/')), top))
-    };
     let limit = |controller: &str, v1_file: &str, v2_file: &str| match directory(paths, host, pid, controller)
     {
         Some((directory, top)) => smallest(&directory, &top, v1_file),
-        None => v2().and_then(|(directory, top)| smallest(&directory, &top, v2_file)),
+        None => unified(paths, layout, pid).and_then(|(directory, top)| smallest(&directory, &top, v2_file)),
     };
     Limits {
         pids: limit("pids", "pids.max", "pids.max"),

@@ -4,6 +4,7 @@
 //! resolved in its root, no magic link is followed, and nothing is opened but for its kind and number.
 
 mod cgroups;
+mod device_program;
 mod inside;
 mod inspect;
 mod versions;
@@ -166,6 +167,11 @@ impl Reader<'_> {
         }
         let label = ["attr/apparmor/current", "attr/current"].iter().find_map(|name| text(&of(name)));
         let state = &scanned.baseline;
+        let device_rules = cgroups::device_rules(self.paths, self.host, pid);
+        let device_program = || {
+            let (directory, _) = cgroups::unified(self.paths, self.layout, pid)?;
+            device_program::is_in_force(&directory)
+        };
         let mut baseline = Baseline {
             pid,
             namespaces: namespaces(self.paths, pid),
@@ -181,7 +187,8 @@ impl Reader<'_> {
             label: label.map(|label| label.trim_end_matches(['\0', '\n']).to_owned()),
             mounts,
             limits: cgroups::limits(self.paths, self.layout, self.host, pid),
-            device_rules: cgroups::device_rules(self.paths, self.host, pid),
+            device_program: device_rules.is_none().then(device_program).flatten(),
+            device_rules,
             environment: environment(&of("environ")),
             runtime,
             config,

@@ -42,15 +42,23 @@ fn rate(block: bool, major: u32, minor: Option<u32>) -> Severity {
     }
 }
 
+/// What the rules of a container's cgroup are called.
+pub(in crate::posture) const RULES: &str = "rules for devices";
+/// What shows that nobody decides which devices may be used.
+const NO_PROGRAM: &str = "bpf(2) BPF_PROG_QUERY BPF_CGROUP_DEVICE";
+
 /// Where every device is granted, if that is so: by the rules that the kernel shows (cgroup v1), else by the
-/// configuration.
+/// configuration, or because no program keeps any away (cgroup v2).
 pub(super) fn grants_all(b: &Baseline) -> Option<Source> {
     let declared =
         b.config.as_ref().and_then(|config| config.devices().into_iter().find(DeclaredDevice::is_all));
     match &b.device_rules {
         Some(rules) if !rules.iter().any(|rule| is_all_rule(rule)) => None,
         Some(_) => Some(declared.map_or(Source::Kernel("devices.list"), |d| Source::Config(d.pointer))),
-        None => declared.map(|d| Source::Config(d.pointer)),
+        None => match declared {
+            Some(declared) => Some(Source::Config(declared.pointer)),
+            None => (b.device_program == Some(false)).then_some(Source::Kernel(NO_PROGRAM)),
+        },
     }
 }
 
@@ -69,7 +77,7 @@ pub(in crate::posture) const G12: Check = Check {
     pss: &[],
     checklist: &[3],
     what: "Devices beyond the ten that every container has. Disks, the machine's memory and a rule that allows every \
-           device are critical; fuse, tun and kvm are notices, other devices warnings. A device file that was not \
+           device, or no rule at all, are critical; fuse, tun and kvm are notices, other devices warnings. A device file that was not \
            declared is a notice, because the rules of the cgroup may still refuse it.",
     change: "Pass the one device that is needed (--device /dev/x:/dev/x:r), or use a device plug-in.",
     judge: g12,
@@ -119,12 +127,13 @@ pub(in crate::posture) const DIFFERENCE: Check = Check {
     pss: &[],
     checklist: &[],
     what: "/dev/null or another standard device is not the device that it should be. A runtime that takes /dev/null for \
-           its masks then puts something else over the kernel's files (CVE-2025-31133).",
+           its masks then puts something else over the kernel's files (CVE-2025-31133). Or the configuration has rules \
+           for devices, and on cgroup v2 no program holds them.",
     change: "Update the runtime; do not trust the container, nor its image.",
     judge: difference,
 };
 
-fn difference(b: &Baseline, _: &Host) -> Vec<Item> {
+fn difference(b: &Baseline, host: &Host) -> Vec<Item> {
     let found = STANDARD.iter().filter_map(|(path, major, minor)| {
         let object = b.objects.get(*path)?;
         (*object != Object::Char(*major, *minor)).then(|| {
@@ -139,5 +148,12 @@ fn difference(b: &Baseline, _: &Host) -> Vec<Item> {
             item.declared(format!("char {major}:{minor}"))
         })
     });
-    found.collect()
+    let mut items: Vec<Item> = found.collect();
+    // A runtime without privileges cannot attach one, and its container cannot open the host's devices.
+    let declared = b.config.as_ref().is_some_and(Config::has_device_rules) && b.has_host_users(host);
+    if declared && b.device_program == Some(false) {
+        let item = Item::new(Severity::Critical, RULES, "no program", Source::Kernel(NO_PROGRAM));
+        items.push(item.declared("some devices only"));
+    }
+    items
 }

@@ -286,6 +286,41 @@ fn g12_devices() {
 }
 
 #[test]
+fn device_rules_of_cgroup_v2() {
+    let of = |program: Option<bool>, rules: &serde_json::Value| {
+        let mut config = config();
+        config["linux"]["resources"]["devices"] = rules.clone();
+        let mut b = with_config(&config);
+        host_users(&mut b);
+        (b.device_rules, b.device_program) = (None, program);
+        b
+    };
+    let (some, all) = (json!([{"allow": false, "access": "rwm"}]), json!([{"allow": true, "access": "rwm"}]));
+    // The quiet twins: a program is there, or nobody knows.
+    for program in [Some(true), None] {
+        check(&of(program, &some), "G12", None);
+        check(&of(program, &some), "X-devices", None);
+    }
+    let query = "bpf(2) BPF_PROG_QUERY BPF_CGROUP_DEVICE";
+    let every = format!("every device [{query}]");
+    check(&of(Some(false), &some), "G12", Some((Critical, &[&every])));
+    let missing = format!("rules for devices [{query}]");
+    check(&of(Some(false), &some), "X-devices", Some((Critical, &[&missing])));
+    // Nothing was declared: no difference.
+    check(&of(Some(false), &json!([])), "X-devices", None);
+    check(&of(Some(false), &all), "X-devices", None);
+    check(
+        &of(Some(false), &all),
+        "G12",
+        Some((Critical, &["every device [config.json /linux/resources/devices/0]"])),
+    );
+    let mut rootless = of(Some(false), &some);
+    rootless.namespaces[6] = 17;
+    check(&rootless, "X-devices", None);
+    check(&rootless, "G12", Some((Notice, &[&every])));
+}
+
+#[test]
 fn standard_devices() {
     for (object, want) in
         [(Object::Char(1, 3), false), (Object::Char(1, 5), true), (Object::Link, true), (Object::File, true)]
