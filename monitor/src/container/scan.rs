@@ -175,9 +175,21 @@ impl Resolver {
                 .find(|path| within(&init.path, path));
             self.add(init, own, seen, &mut tops, &mut shared);
         }
+        // A process that has left its container's cgroup still has that one's mounts and process ids.
+        let innermost = |process: &Seen, tops: &BTreeSet<String>| {
+            tops.iter().filter(|top| within(&process.path, top)).max_by_key(|top| top.len()).cloned()
+        };
+        let inside = seen.values().filter(|process| process.mnt_ns != host_mnt_ns);
+        let owners: BTreeMap<u32, String> =
+            inside.filter_map(|process| Some((process.mnt_ns, innermost(process, &tops)?))).collect();
+        let host_pid_ns = self.proc.namespace(1, "pid");
+        let owner = |process: &Seen| {
+            owners.get(&process.mnt_ns).filter(|_| self.proc.namespace(process.pid, "pid") != host_pid_ns)
+        };
         let host_root = host.and_then(|host| self.proc.root(host.pid));
         for process in seen.values() {
-            if process.mnt_ns == host_mnt_ns || tops.iter().any(|top| within(&process.path, top)) {
+            let known = process.mnt_ns == host_mnt_ns || tops.iter().any(|top| within(&process.path, top));
+            if known || owner(process).is_some() {
                 continue;
             }
             let topmost = seen.get(&process.ppid).is_none_or(|up| up.mnt_ns != process.mnt_ns);
@@ -193,7 +205,7 @@ impl Resolver {
         let mut others: BTreeMap<u32, Group> = BTreeMap::new();
         for process in seen.values() {
             // The longest path is the innermost container.
-            let top = tops.iter().filter(|top| within(&process.path, top)).max_by_key(|top| top.len());
+            let top = innermost(process, &tops).or_else(|| owner(process).cloned());
             if let Some(group) = top.and_then(|top| groups.get_mut(top.as_str())) {
                 group.pids.push(process.pid);
             } else if let Some(path) = shared.get(&process.mnt_ns) {

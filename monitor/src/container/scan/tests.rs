@@ -68,6 +68,10 @@ fn a_made_up_host() {
     host.process(11, 10, &outer, 200, &["sh"]);
     host.process(12, 11, &format!("{outer}/sub"), 200, &["sleep"]);
     host.process(13, 12, &inner, 300, &["nested"]);
+    // Moved out of their cgroup: a child, and what was started by the engine's exec.
+    host.process(14, 11, "/elsewhere", 200, &["stray"]);
+    host.process(16, 1, "/system.slice/docker.service", 100, &["runc", "exec", &a, "sh"]);
+    host.process(17, 16, "/elsewhere", 200, &["sh"]);
     // Known by the runtime's state alone, with its first process moved down inside.
     host.process(20, 1, "/t1/init", 400, &["sleep"]);
     host.write("run/runc/t1/state.json", r#"{"init_process_pid":20,"cgroup_paths":{"":"/sys/fs/cgroup/t1"},"config":{"labels":["bundle=/b"]}}"#);
@@ -89,14 +93,14 @@ fn a_made_up_host() {
     assert_eq!(
         brief,
         [
-            (outer.clone(), vec![11, 12], 3),
+            (outer.clone(), vec![11, 12, 14, 17], 3),
             (inner, vec![13], 1),
             ("/t1".to_owned(), vec![20], 2),
             ("/".to_owned(), vec![30], 0)
         ]
     );
     let above: Vec<u32> = found[0].ancestors.iter().map(|p| p.key.pid).collect();
-    assert_eq!(above, [10, 1]);
+    assert_eq!(above, [10, 1, 16]);
     let id = cgroup_id(&host.path(&format!("sys/fs/cgroup{outer}"))).expect("made");
     assert_eq!((found[0].key.0, found[0].cgroup_ids[0], found[0].request.pid), (id, id, 11));
     assert_eq!(
