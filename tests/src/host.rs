@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
+use crate::record::Record;
+
 /// How cgroups are mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
@@ -104,6 +106,11 @@ pub fn preempts_programs() -> bool {
     let major =
         system.release().to_str().ok().and_then(|release| release.split('.').next()?.parse::<u32>().ok());
     major.is_some_and(|major| major >= 7)
+}
+
+/// True for a record of a loss, unless it is of runs that this kernel skips whatever the daemon does.
+pub fn is_avoidable_loss(record: &Record) -> bool {
+    record.class() == "loss" && !(preempts_programs() && record.is_skipped_run())
 }
 
 /// Full path of a program, as a shell would find it; `skip` leaves a folder out.

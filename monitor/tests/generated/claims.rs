@@ -121,6 +121,8 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("F18", "names like those of the kernel's threads; mounts over /proc/<pid> are reported as mounts"),
     ("B24", "a root or working directory, and files opened through a leaked descriptor"),
     ("D02", "that it was asked for; loaded already or built in is silent"),
+    ("B06", "each detaching or replacing by a container, whichever program it is of"),
+    ("H02", "by a container; not by a process of the host, nor writes to maps it was handed"),
     ("D03", "programs, objects got by id, detaching; not what helpers a program calls"),
     ("D04", "kernel, whole CPU, tracepoints; not another process by its id"),
     ("D05", "any use: there is no profile of the image yet"),

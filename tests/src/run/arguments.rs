@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Stage;
 use super::group::{Live, actor, unique};
 use crate::daemon::Started;
+use crate::host;
 use crate::judge;
 use crate::process;
 use crate::record::Record;
@@ -52,7 +53,8 @@ impl Stage {
             check_environment(&join, flag.is_some(), names)?;
             runtime.stop(&container)?;
             let records = daemon.stop()?.all();
-            let lost: Vec<&Record> = records.iter().filter(|record| record.class() == "loss").collect();
+            let lost: Vec<&Record> =
+                records.iter().filter(|record| host::is_avoidable_loss(record)).collect();
             ensure!(lost.is_empty(), "lost:{}", judge::lines(lost.into_iter()));
             ensure!(
                 records.iter().any(|record| record.status() == "accounts" && record.is_true("balanced")),

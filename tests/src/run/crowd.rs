@@ -24,7 +24,7 @@ use crate::store::Store;
 use crate::tally::{Tally, say};
 
 /// Containers that live for a moment, and how many are started at once; in an emulated machine fewer.
-const LIVES: (usize, usize) = (1000, 40);
+const LIVES: (usize, usize) = (1000, 8);
 const AT_ONCE: usize = 4;
 /// Cgroups that are made and removed, and how many there are at a time.
 const CGROUPS: (usize, usize) = (10_000, 500);

@@ -237,12 +237,7 @@ impl Stage {
             }
             unexpected = ours;
         }
-        let lost: Vec<&Record> = records
-            .iter()
-            .filter(|record| {
-                record.class() == "loss" && !(host::preempts_programs() && record.is_skipped_run())
-            })
-            .collect();
+        let lost: Vec<&Record> = records.iter().filter(|record| host::is_avoidable_loss(record)).collect();
         let skipped = records.iter().filter(|record| record.is_skipped_run()).count();
         if skipped > 0 {
             say(&format!("note: {skipped} records of skipped runs"));

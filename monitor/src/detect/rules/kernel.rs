@@ -33,10 +33,11 @@ pub(super) const D03: RuleInfo = RuleInfo {
     id: "D03",
     title: "BPF program or foreign BPF object used",
     severity: Severity::Warning,
-    behaviours: &["D03"],
+    behaviours: &["D03", "B06", "H02"],
     attack: &["T1014", "T1055"],
     invariant: None,
-    what: "A process of the container loaded a BPF program, took hold of a BPF object by its id, or detached one. \
+    what: "A process of the container loaded a BPF program, took hold of a BPF object by its id, or detached or \
+           replaced one: that of the container's own devices, and Bulkhead's, among them. \
            Tracing programs see and change what the whole host does. Critical if the container was not granted \
            CAP_BPF, CAP_PERFMON or CAP_SYS_ADMIN; a refusal is a notice.",
     benign: "Network plug-ins and observability agents. Socket filters, which need no privileges, are not reported.",

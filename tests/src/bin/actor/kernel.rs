@@ -141,6 +141,7 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
         }
         "bpf-map" => bpf::map(),
         "bpf-program" => bpf::program(words.number("type")?),
+        "bpf-detach" => bpf::detach(words.number("type")?),
         "bpf-first-program" => bpf::first_program(),
         "perf-self" => bpf::perf(true, 0, usize::MAX),
         "perf-cpu" => bpf::perf(false, usize::MAX, 0),
@@ -154,6 +155,7 @@ mod bpf {
 
     const MAP_CREATE: usize = 0;
     const PROG_LOAD: usize = 5;
+    const PROG_DETACH: usize = 9;
     const PROG_GET_NEXT_ID: usize = 11;
     const PROG_GET_FD_BY_ID: usize = 13;
     /// `PERF_FLAG_FD_CLOEXEC`.
@@ -187,6 +189,13 @@ mod bpf {
             (license >> 32) as u32,
         ]);
         bpf(PROG_LOAD, &mut attr)
+    }
+
+    /// Takes the program of this kind of attachment off a cgroup, given by no descriptor: nothing can come of it.
+    pub(super) fn detach(kind: u32) -> Ret {
+        let mut attr = [0; 32];
+        attr[..3].copy_from_slice(&[u32::MAX, 0, kind]);
+        bpf(PROG_DETACH, &mut attr)
     }
 
     /// A descriptor of the host's oldest program.
