@@ -37,7 +37,8 @@ const REFUSED: [&str; 10] = [
     "unshare",
 ];
 
-const MASKED: [&str; 10] = [
+/// Paths that engines and kubelets mask.
+pub const MASKED: [&str; 10] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/kcore",
@@ -49,7 +50,8 @@ const MASKED: [&str; 10] = [
     "/proc/scsi",
     "/sys/firmware",
 ];
-const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+/// Paths that they make read-only.
+pub const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 fn mounts(spec: &Spec<'_>) -> Value {
     let mut mounts = vec![

@@ -168,6 +168,21 @@ impl Record {
         self.at("/container").get(name).and_then(Value::as_str)
     }
 
+    /// A field of the container's pod.
+    pub fn pod(&self, name: &str) -> &Value {
+        self.at("/container/pod").get(name).unwrap_or(&Value::Null)
+    }
+
+    /// A text of an object that is a field, by its key.
+    pub fn word_in(&self, object: &str, key: &str) -> &str {
+        self.0.get(object).and_then(|object| object.get(key)).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// True if this is a list that is not empty.
+    pub fn has_items(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+    }
+
     /// What changed, of a `container` record.
     pub fn change(&self) -> &str {
         self.text("/change")

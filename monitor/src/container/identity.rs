@@ -63,6 +63,8 @@ pub(crate) fn fill(identity: &mut Identity, labels: &Labels) {
             .unwrap_or_default(),
             uid: first(labels, &["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"])
                 .unwrap_or_default(),
+            sandbox: first(labels, &["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"]),
+            ..Pod::default()
         });
     }
     if identity.swarm.is_none() {
@@ -74,7 +76,7 @@ pub(crate) fn fill(identity: &mut Identity, labels: &Labels) {
         let service = first(labels, &["com.docker.compose.service"]).unwrap_or_default();
         identity.compose = Some(Compose { project, service });
     }
-    keep(identity, labels);
+    keep_labels(&mut identity.labels, labels);
 }
 
 fn swarm(labels: &Labels) -> Option<Swarm> {
@@ -91,13 +93,13 @@ fn swarm(labels: &Labels) -> Option<Swarm> {
 }
 
 /// Keeps labels that are not there yet, as many as are kept.
-fn keep(identity: &mut Identity, labels: &Labels) {
+pub(crate) fn keep_labels(into: &mut Labels, labels: &Labels) {
     for (key, value) in labels {
-        if identity.labels.len() >= MAX_LABELS {
+        if into.len() >= MAX_LABELS {
             break;
         }
         if key.len() <= MAX_LABEL && value.len() <= MAX_LABEL {
-            identity.labels.entry(key.clone()).or_insert_with(|| value.clone());
+            into.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
 }
@@ -127,7 +129,17 @@ impl Identity {
         {
             own.node.clone_from(&other.node);
         }
-        keep(self, &other.labels);
+        // Files say which pod it is, the engine the rest.
+        if let (Some(own), Some(other)) = (&mut self.pod, &other.pod)
+            && own.uid == other.uid
+        {
+            fill(&mut own.qos, &other.qos);
+            fill(&mut own.sandbox, &other.sandbox);
+            fill(&mut own.attempt, &other.attempt);
+            keep_labels(&mut own.labels, &other.labels);
+            keep_labels(&mut own.annotations, &other.annotations);
+        }
+        keep_labels(&mut self.labels, &other.labels);
     }
 }
 
@@ -152,7 +164,7 @@ pub(super) fn engine_of(labels: &Labels) -> Option<Engine> {
 }
 
 /// The engine behind a namespace of containerd.
-pub(super) fn engine_of_namespace(namespace: &str) -> Engine {
+pub(crate) fn engine_of_namespace(namespace: &str) -> Engine {
     match namespace {
         "moby" => Engine::Docker,
         "k8s.io" => Engine::Kubernetes,
@@ -197,7 +209,10 @@ mod tests {
             ]),
         );
         assert_eq!((id.name.as_deref(), id.image.as_deref()), (Some("app"), Some("img:1")));
-        assert_eq!(id.pod, Some(Pod { name: "pod-0".into(), namespace: "ns".into(), uid: "u".into() }));
+        assert_eq!(
+            id.pod,
+            Some(Pod { name: "pod-0".into(), namespace: "ns".into(), uid: "u".into(), ..Pod::default() })
+        );
         let mut id = Identity { name: Some("svc.1.x".into()), ..Identity::default() };
         fill(
             &mut id,

@@ -50,6 +50,12 @@ fn id_in<'a>(name: &'a str, parent: &str, kubepods: bool) -> Option<(&'a str, Op
             return is_id(id).then_some((id, Some(*engine)));
         }
     }
+    // `SLICE:PREFIX:ID`, which is systemd's form, taken for a path by a runtime that was not told of systemd.
+    if let Some((rest, id)) = name.rsplit_once(':') {
+        let writer = rest.rsplit_once(':').map_or(rest, |(_, prefix)| prefix);
+        let known = PREFIXES.iter().find(|(prefix, _)| prefix.strip_suffix('-') == Some(writer));
+        return is_id(id).then_some((id, known.map(|(_, engine)| *engine)));
+    }
     // Podman's pods are cgroups with the pod's id and no processes of their own.
     if !is_id(name) || parent == "libpod_parent" || parent == "machine.slice" {
         return None;
@@ -99,6 +105,14 @@ mod tests {
             "/kubepods.slice/kubepods-pod1.slice/cri-containerd-A.scope",
             Some(('a', Some(Kubernetes), "/kubepods.slice/kubepods-pod1.slice/cri-containerd-A.scope")),
         );
+        check(
+            "/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:A",
+            Some((
+                'a',
+                Some(Kubernetes),
+                "/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:A",
+            )),
+        );
         check("/kubepods.slice/crio-A.scope", Some(('a', Some(CriO), "/kubepods.slice/crio-A.scope")));
         check("/jail/docker/A/docker/B", Some(('b', Some(Docker), "/jail/docker/A/docker/B")));
         check(
@@ -118,6 +132,7 @@ mod tests {
             "/system.slice/docker.service",
             "/libpod_parent/A",
             "/x/crio-conmon-A.scope",
+            "/x/a:b:c",
             "/docker/Ab",
             "/docker-.scope",
             "/libpod_parent/conmon",

@@ -14,7 +14,7 @@ use super::procfs::Proc;
 use super::runtime;
 use super::state_dir::{RuntimeState, default_roots, list_states, read_state};
 use super::supervisor::Supervisor;
-use super::{ContainerKey, Declared, Engine, Identity, Status, Update, engine_files};
+use super::{ContainerKey, Declared, Engine, Identity, Pod, Status, Update, engine_files, pod_in_path};
 use crate::process::{MAX_ANCESTORS, Process};
 
 /// Directory below a containerd state directory: `NAMESPACE/ID` is a bundle.
@@ -256,6 +256,13 @@ impl Resolver {
             declared
         });
         identity.engine = engine;
+        if let Some((uid, qos)) = pod_in_path(&request.cgroup_path) {
+            let pod = identity.pod.get_or_insert_with(Pod::default);
+            if pod.uid.is_empty() {
+                pod.uid = uid;
+            }
+            pod.qos = Some(qos);
+        }
         let status = match (&identity.id, &declared) {
             (Some(_), Some(_)) => Status::Resolved,
             (Some(_), None) if why.is_empty() => Status::Unknown("no bundle was found for its id".to_owned()),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use monitor_common::event::State;
 
+use super::Qos;
+
 /// Key of a container in the kernel's maps (see `monitor_common::policy`); 0 is the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContainerKey(pub u64);
@@ -69,6 +71,16 @@ pub struct Pod {
     pub namespace: String,
     /// Pod uid.
     pub uid: String,
+    /// Class of service.
+    pub qos: Option<Qos>,
+    /// Id of the sandbox: of the container that holds the pod's namespaces.
+    pub sandbox: Option<String>,
+    /// How often the container was started again in its pod.
+    pub attempt: Option<u32>,
+    /// Labels of the pod, as whoever wrote it chose them.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the pod.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The Swarm task that a container belongs to. What nobody says is empty.

@@ -7,21 +7,44 @@ use crate::container::Engine;
 /// Users whose sockets are looked for.
 const MAX_USERS: usize = 64;
 
+/// Sockets of containerd: its own, and those of k3s and RKE2, of MicroK8s and of k0s.
+const CONTAINERD: &[&str] = &[
+    "/run/containerd/containerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/var/snap/microk8s/common/run/containerd.sock",
+    "/run/k0s/containerd.sock",
+];
+/// Sockets of CRI: those of containerd, of CRI-O and of cri-dockerd.
+const CRI: &[&str] = &[
+    CONTAINERD[0],
+    CONTAINERD[1],
+    CONTAINERD[2],
+    CONTAINERD[3],
+    "/run/crio/crio.sock",
+    "/run/cri-dockerd.sock",
+];
+
 /// A protocol that engines speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EngineKind {
     /// Docker Engine's API.
     Docker,
+    /// containerd's own API.
+    Containerd,
+    /// CRI, which kubelets speak to containerd, CRI-O and cri-dockerd.
+    Cri,
 }
 
 impl EngineKind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Docker];
+    pub const ALL: &'static [Self] = &[Self::Docker, Self::Containerd, Self::Cri];
 
     /// The name in options and in output.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::Containerd => "containerd",
+            Self::Cri => "cri",
         }
     }
 
@@ -29,6 +52,9 @@ impl EngineKind {
     const fn usual(self) -> &'static [&'static str] {
         match self {
             Self::Docker => &["/run/docker.sock"],
+            Self::Containerd => CONTAINERD,
+            // Its CRI service is at the same socket.
+            Self::Cri => CRI,
         }
     }
 
@@ -36,6 +62,7 @@ impl EngineKind {
     const fn of_user(self) -> &'static [&'static str] {
         match self {
             Self::Docker => &["docker.sock"],
+            Self::Containerd | Self::Cri => &[],
         }
     }
 
@@ -44,10 +71,11 @@ impl EngineKind {
         match engine {
             None => true,
             Some(Engine::Docker) => self == Self::Docker,
+            Some(Engine::Containerd) => self == Self::Containerd,
+            Some(Engine::Kubernetes) => matches!(self, Self::Containerd | Self::Cri),
+            Some(Engine::CriO) => self == Self::Cri,
             // An OCI runtime called directly is nobody's.
-            Some(Engine::Podman | Engine::Containerd | Engine::Kubernetes | Engine::CriO | Engine::None) => {
-                false
-            }
+            Some(Engine::Podman | Engine::None) => false,
         }
     }
 }

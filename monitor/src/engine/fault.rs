@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use super::grpc::GrpcError;
+
 /// Why an engine did not answer. The text is for people, and has nothing of the engine's own but what is escaped at
 /// each output.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,17 @@ pub enum Fault {
         /// The protocol's number.
         status: u16,
     },
+    /// It refused, over gRPC.
+    #[error("refused with gRPC code {code}: {message}")]
+    Rpc {
+        /// gRPC's code.
+        code: u32,
+        /// The engine's words.
+        message: String,
+    },
+    /// Something listens there that offers no such service.
+    #[error("does not offer {0}")]
+    NotServed(&'static str),
     /// It closed the stream of events.
     #[error("closed the connection")]
     Closed,
@@ -43,7 +56,7 @@ pub enum Fault {
 impl Fault {
     /// True if nobody offers this engine here: not worth a word where it was only looked for.
     pub fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
+        matches!(self, Self::Absent | Self::NotServed(_))
     }
 }
 
@@ -52,6 +65,21 @@ impl From<io::Error> for Fault {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Absent,
             _ => Self::Io(error),
+        }
+    }
+}
+
+impl From<GrpcError> for Fault {
+    fn from(error: GrpcError) -> Self {
+        match error {
+            GrpcError::Connect(error) => error.into(),
+            GrpcError::Transport(error) => Self::Io(io::Error::other(error)),
+            GrpcError::Timeout(limit) => Self::TimedOut(limit),
+            GrpcError::TooLarge { limit, .. } => Self::TooLarge(limit),
+            GrpcError::Refused { code, message } => Self::Rpc { code, message },
+            GrpcError::Http(_) | GrpcError::Malformed(_) | GrpcError::Decode(_) => {
+                Self::Garbage { what: "gRPC answer", why: error.to_string() }
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::backoff::Backoff;
+use super::containerd::Containerd;
+use super::cri::Cri;
 use super::docker::Docker;
 use super::{
     ASK_LIMIT, Answer, CONNECT_LIMIT, Connected, Endpoint, EngineKind, Event, Fault, LIST_LIMIT,
@@ -60,6 +62,8 @@ impl Follower {
         let (sender, asks) = channel(ASKS);
         let task = match endpoint.kind {
             EngineKind::Docker => tokio::spawn(follow::<Docker>(endpoint, number, asks, reports)),
+            EngineKind::Containerd => tokio::spawn(follow::<Containerd>(endpoint, number, asks, reports)),
+            EngineKind::Cri => tokio::spawn(follow::<Cri>(endpoint, number, asks, reports)),
         };
         Self { asks: sender, task: task.abort_handle() }
     }
@@ -97,7 +101,7 @@ async fn follow<P: Protocol>(
         while asks.try_recv().is_ok() {}
         let began = Instant::now();
         let Some(fault) = session::<P>(&endpoint, &mut asks, &link).await else { return };
-        let absent = fault.is_absent();
+        let absent = matches!(fault, Fault::Absent);
         if !link.say(Said::Down(fault)).await {
             return;
         }

@@ -8,11 +8,14 @@
 
 mod backoff;
 mod case;
+mod containerd;
+mod cri;
 mod desk;
 mod docker;
 mod endpoint;
 mod fault;
 mod follow;
+pub mod grpc;
 mod http;
 mod merge;
 mod place;

@@ -1,5 +1,7 @@
 //! One look at an engine, for `bulkhead doctor`.
 
+use super::containerd::Containerd;
+use super::cri::Cri;
 use super::docker::Docker;
 use super::follow::within;
 use super::{CONNECT_LIMIT, Endpoint, EngineKind, Fault, LIST_LIMIT, Protocol};
@@ -22,6 +24,8 @@ pub struct Probe {
 pub async fn probe(endpoint: &Endpoint) -> Result<Probe, Fault> {
     match endpoint.kind {
         EngineKind::Docker => look::<Docker>(endpoint).await,
+        EngineKind::Containerd => look::<Containerd>(endpoint).await,
+        EngineKind::Cri => look::<Cri>(endpoint).await,
     }
 }
 

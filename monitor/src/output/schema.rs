@@ -44,7 +44,10 @@ pub fn schema(class: Class) -> Value {
     let (own, optional): (Vec<(&str, Value)>, &[&str]) = match class {
         Class::Event => (event_properties(), &[]),
         Class::Finding => (finding_properties(), &[]),
-        Class::Container => (container::properties(), &["cgroup_path_truncated", "bundle_truncated"]),
+        Class::Container => (
+            container::properties(),
+            &["cgroup_path_truncated", "bundle_truncated", "pod_annotations_truncated"],
+        ),
         Class::Executable => (executable_properties(), &["exe_raw", "exe_truncated"]),
         Class::Posture => (posture::properties(), posture::OPTIONAL),
         Class::Loss => (loss_properties(), LOSS_OPTIONAL),

@@ -29,6 +29,7 @@ const PURE: &[&str] = &[
     "monitor/src/container/registry.rs",
     "monitor/src/container/runtime.rs",
     "monitor/src/container/pattern.rs",
+    "monitor/src/container/kubepods.rs",
     "monitor/src/container/identity.rs",
     "monitor/src/container/types.rs",
     "monitor/src/posture/baseline.rs",

@@ -10,6 +10,7 @@ mod mutate;
 mod nested;
 mod older;
 mod pinned;
+mod pods;
 mod posture;
 mod reverse;
 mod storm;
@@ -219,6 +220,7 @@ impl Stage {
         granted::run(self, rung, tally)?;
         crowd::run(self, rung, tally)?;
         nested::run(self, rung, tally)?;
+        pods::run(self, rung, tally)?;
         reverse::run(self, rung, tally)
     }
 

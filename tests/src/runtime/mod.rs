@@ -1,6 +1,7 @@
 //! The programs that make containers: each is started, told what to run, and leaves nothing behind.
 
 mod containerd;
+pub mod cri;
 mod crun;
 mod docker;
 mod oci;
@@ -34,11 +35,14 @@ pub enum Kind {
     Podman,
     /// A containerd of our own, through `ctr`.
     Containerd,
+    /// The CRI service of a containerd of our own, as a kubelet uses it.
+    Cri,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Runc, Self::Crun, Self::Docker, Self::Podman, Self::Containerd];
+    pub const ALL: &'static [Self] =
+        &[Self::Runc, Self::Crun, Self::Docker, Self::Podman, Self::Containerd, Self::Cri];
 
     /// The name in options and results.
     pub fn name(self) -> &'static str {
@@ -48,6 +52,7 @@ impl Kind {
             Self::Docker => "docker",
             Self::Podman => "podman",
             Self::Containerd => "containerd",
+            Self::Cri => "cri",
         }
     }
 
@@ -64,6 +69,7 @@ impl Kind {
             Self::Docker => ("runc", "docker"),
             Self::Podman => ("runc", "podman"),
             Self::Containerd => ("runc", "containerd"),
+            Self::Cri => ("runc", "kubernetes"),
         }
     }
 }
@@ -85,7 +91,7 @@ pub struct Env {
 
 impl Env {
     /// The OCI runtime for engines: on a machine that may not raise limits, a script that asks for less.
-    fn runc_for_engines(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn runc_for_engines(&self) -> anyhow::Result<PathBuf> {
         let runc = need("runc")?;
         if self.host.may_raise_limits { Ok(runc) } else { shim::write(&self.work, &runc) }
     }
@@ -171,16 +177,19 @@ pub fn open(kind: Kind, env: &Rc<Env>) -> anyhow::Result<Result<Box<dyn Runtime>
         Kind::Docker => Box::new(docker::Docker::open(env)?),
         Kind::Podman => Box::new(podman::Podman::open(env)?),
         Kind::Containerd => Box::new(containerd::Containerd::open(env)?),
+        Kind::Cri => Box::new(cri::Cri::open(env)?),
     }))
 }
 
-fn missing(kind: Kind, host: &Host) -> Option<String> {
+/// Why this machine cannot have that runtime.
+pub(crate) fn missing(kind: Kind, host: &Host) -> Option<String> {
     let programs: &[&str] = match kind {
         Kind::Runc => &["runc"],
         Kind::Crun => &["crun"],
         Kind::Docker => &["dockerd", "docker", "runc", "tar"],
         Kind::Podman => &["podman", "conmon", "runc", "tar"],
         Kind::Containerd => &["containerd", "ctr", "runc"],
+        Kind::Cri => &["containerd", "ctr", "runc", "tar", "sha256sum", "nsenter", "ip"],
     };
     if let Some(program) = programs.iter().find(|program| host::program(program, None).is_none()) {
         return Some(format!("{program} is not installed"));

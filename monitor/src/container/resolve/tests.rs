@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use super::super::Pod;
+use super::super::{Pod, Qos};
 use super::*;
 
 struct Host {
@@ -120,7 +120,7 @@ fn a_pods_second_container() {
     host.write(&format!("{tasks}/{pod}/config.json"), "{}");
     host.write(&format!("{tasks}/{id}/config.json"), r#"{"annotations":{"io.kubernetes.cri.container-type":"container",
         "io.kubernetes.cri.container-name":"app","io.kubernetes.cri.sandbox-name":"p","io.kubernetes.cri.sandbox-namespace":"n",
-        "io.kubernetes.cri.sandbox-uid":"u","io.kubernetes.cri.image-name":"i"}}"#);
+        "io.kubernetes.cri.sandbox-uid":"ab","io.kubernetes.cri.image-name":"i"}}"#);
     host.process(
         10,
         1,
@@ -128,10 +128,16 @@ fn a_pods_second_container() {
         &format!("{tasks}/{pod}"),
     );
     host.process(11, 10, "app", "/");
-    let update = host.resolve(&request(&format!("/kubepods/besteffort/podu/{id}"), 11, None));
+    let update = host.resolve(&request(&format!("/kubepods/besteffort/podab/{id}"), 11, None));
     let got = update.identity;
     assert_eq!((got.id, got.engine, got.name.as_deref()), (Some(id), Some(Engine::Kubernetes), Some("app")));
-    assert_eq!(got.pod, Some(Pod { name: "p".into(), namespace: "n".into(), uid: "u".into() }));
+    let qos = Some(Qos::BestEffort);
+    let want = Pod { name: "p".into(), namespace: "n".into(), uid: "ab".into(), qos, ..Pod::default() };
+    assert_eq!(got.pod, Some(want));
+    // The cgroup's path alone names the pod, too.
+    let bare = host.resolve(&request(&format!("/kubepods/podcd/{}", hex('e')), 0, None)).identity;
+    let want = Pod { uid: "cd".into(), qos: Some(Qos::Guaranteed), ..Pod::default() };
+    assert_eq!(bare.pod, Some(want));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{closed, cut, merge, names, nullable, reference, text, unsigned};
-use crate::container::Engine;
+use crate::container::{Engine, Qos};
 use crate::output::record::{Change, EngineStatus};
 
 /// Keys of a Swarm task.
@@ -21,6 +21,8 @@ pub(super) fn properties() -> Vec<(&'static str, Value)> {
         ("bundle", nullable("string")),
         ("bundle_truncated", json!({"const": true})),
         ("entered", json!({"oneOf": [reference("time"), {"type": "null"}]})),
+        ("pod_annotations", texts(vec!["object", "null"])),
+        ("pod_annotations_truncated", json!({"const": true})),
         ("mismatches", json!({"type": "array", "items": mismatch})),
     ]
 }
@@ -41,6 +43,26 @@ pub(super) fn engine() -> Vec<(&'static str, Value)> {
 /// The strings of such a status that may be cut.
 pub(super) const ENGINE_CUT: [&str; 3] = ["socket", "version", "reason"];
 
+fn pod() -> Value {
+    let qos = [Qos::Guaranteed, Qos::Burstable, Qos::BestEffort].map(|qos| Value::from(qos.name()));
+    let mut pod = closed([
+        ("name", text()),
+        ("namespace", text()),
+        ("uid", text()),
+        ("qos", json!({"enum": qos.into_iter().chain([Value::Null]).collect::<Vec<_>>()})),
+        ("sandbox", nullable("string")),
+        ("attempt", json!({"type": ["integer", "null"], "minimum": 0})),
+        ("labels", texts("object")),
+    ]);
+    merge(&mut pod, cut(["name", "namespace", "uid", "sandbox", "labels"]));
+    pod
+}
+
+/// Texts by name; `kind` is `object`, or that and `null`.
+fn texts(kind: impl Into<Value>) -> Value {
+    json!({"type": kind.into(), "additionalProperties": {"type": "string"}})
+}
+
 /// The `container` object.
 pub(super) fn definition() -> Value {
     let engines =
@@ -60,8 +82,8 @@ pub(super) fn definition() -> Value {
         ("image_digest", nullable("string")),
         ("runtime", nullable("string")),
         ("engine", json!({"enum": engine_names.collect::<Vec<_>>()})),
-        ("labels", json!({"type": "object", "additionalProperties": {"type": "string"}})),
-        ("pod", or_null(closed([("name", text()), ("namespace", text()), ("uid", text())]))),
+        ("labels", texts("object")),
+        ("pod", or_null(pod())),
         ("swarm", or_null(swarm)),
         ("compose", or_null(compose)),
         ("cgroup_id", json!({"type": ["integer", "null"], "minimum": 0})),

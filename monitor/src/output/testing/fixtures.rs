@@ -7,7 +7,7 @@ use monitor_common::event::{
 };
 
 use crate::container::{
-    Baseline, Compose, Container, ContainerKey, Declared, Engine, Identity, Mismatch, Pod, Status, Swarm,
+    Baseline, Compose, Container, ContainerKey, Declared, Engine, Identity, Mismatch, Pod, Qos, Status, Swarm,
 };
 use crate::detect::{Evidence, Finding, Outcome, RuleInfo, Severity, Value};
 use crate::output::queue::Shed;
@@ -161,7 +161,16 @@ pub(crate) fn hostile() -> Fixture {
         runtime: Some(text()),
         engine: None,
         labels: (0..100).map(|n| (format!("{n}{}", text()), text())).collect(),
-        pod: Some(Pod { name: text(), namespace: text(), uid: text() }),
+        pod: Some(Pod {
+            name: text(),
+            namespace: text(),
+            uid: text(),
+            qos: Some(Qos::Burstable),
+            sandbox: Some(text()),
+            attempt: Some(u32::MAX),
+            labels: (0..100).map(|n| (format!("{n}{}", text()), text())).collect(),
+            annotations: (0..100).map(|n| (format!("{n}{}", text()), text())).collect(),
+        }),
         swarm: None,
         compose: Some(Compose { project: text(), service: text() }),
         image_id: Some(text()),

@@ -3,12 +3,14 @@
 //! What does not change from one record to the next is rendered once and kept: a container until its identity
 //! changes, a program as long as somebody runs it.
 
+use std::collections::BTreeMap;
+
 use monitor_common::event::EventRef;
 use monitor_common::policy::{KEY_MNT_NS, KEY_V1};
 
 use super::fragments::Fragments;
 use super::writer::Writer;
-use crate::container::{Container, ContainerKey, Engine, Status};
+use crate::container::{Container, ContainerKey, Engine, Qos, Status};
 use crate::output::record::Subject;
 use crate::output::time::Clock;
 use crate::process::Program;
@@ -59,7 +61,7 @@ fn object(w: &mut Writer<'_>, container: &Container) {
         w.optional(name, value.as_deref());
     }
     w.optional("engine", identity.engine.map(Engine::name));
-    labels(w, container);
+    labels(w, "labels", &identity.labels);
     match &identity.pod {
         Some(pod) => {
             w.key("pod");
@@ -67,6 +69,13 @@ fn object(w: &mut Writer<'_>, container: &Container) {
             w.text("name", &pod.name);
             w.text("namespace", &pod.namespace);
             w.text("uid", &pod.uid);
+            w.optional("qos", pod.qos.map(Qos::name));
+            w.optional("sandbox", pod.sandbox.as_deref());
+            match pod.attempt {
+                Some(attempt) => w.field("attempt", attempt),
+                None => w.null("attempt"),
+            }
+            labels(w, "labels", &pod.labels);
             w.close();
         }
         None => w.null("pod"),
@@ -108,9 +117,8 @@ fn object(w: &mut Writer<'_>, container: &Container) {
     w.close();
 }
 
-fn labels(w: &mut Writer<'_>, container: &Container) {
-    let labels = &container.identity.labels;
-    w.key("labels");
+fn labels(w: &mut Writer<'_>, key: &'static str, labels: &BTreeMap<String, String>) {
+    w.key(key);
     w.open();
     for (name, value) in labels.iter().take(MAX_LABELS) {
         w.string(name);
@@ -119,7 +127,7 @@ fn labels(w: &mut Writer<'_>, container: &Container) {
     }
     w.close();
     if labels.len() > MAX_LABELS {
-        w.mark("labels", "_truncated");
+        w.mark(key, "_truncated");
     }
 }
 
@@ -133,6 +141,10 @@ pub(super) fn particulars(w: &mut Writer<'_>, container: &Container, clock: Cloc
             w.quoted(|out| clock.rfc3339(baseline.entered, out));
         }
         None => w.null("entered"),
+    }
+    match &container.identity.pod {
+        Some(pod) => labels(w, "pod_annotations", &pod.annotations),
+        None => w.null("pod_annotations"),
     }
     w.key("mismatches");
     w.open_list();
