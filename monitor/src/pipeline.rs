@@ -120,6 +120,7 @@ impl Pipeline {
         }
         if let Some(Change::Entered(key)) = change {
             self.look_at(key, ev.header.started);
+            self.contradicted(ev.header.time, key);
         }
         if ev.kind == EventKind::Exec {
             self.executable(ev);
@@ -208,8 +209,12 @@ impl Pipeline {
             self.processes.insert_scanned(process);
         }
         let key = update.key;
+        let known = self.containers.get(key).is_some_and(|known| known.mismatches == update.mismatches);
         if self.containers.update(update) {
             self.say(time, key, Said::Updated);
+            if !known {
+                self.contradicted(time, key);
+            }
         }
     }
 

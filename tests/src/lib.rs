@@ -11,6 +11,7 @@ pub mod fixture;
 pub mod flags;
 pub mod host;
 pub mod judge;
+pub mod liar;
 pub mod process;
 pub mod proof;
 pub mod record;

@@ -105,6 +105,8 @@ pub struct Setup {
     pub altered: bool,
     /// Its configuration is removed as soon as the runtime has read it; where that is called directly.
     pub unbundled: bool,
+    /// Labels, `name=value`, where an engine takes some.
+    pub labels: Vec<String>,
 }
 
 impl Setup {

@@ -325,6 +325,12 @@ impl<O: Outlet> Desk<O> {
         for key in late {
             for number in 0..self.engines.len() {
                 if self.cases.get(&key).is_some_and(|case| case.waits_for(number)) {
+                    let asked = self.cases.get(&key).is_some_and(|case| case.files.identity.id.is_some());
+                    let up = matches!(self.engines.get(number).map(|e| &e.state), Some(State::Up(..)));
+                    if up && !asked {
+                        self.refuse(number, Some(key), "names no process in it");
+                        continue;
+                    }
                     self.count(number, |tally| tally.timed_out += 1);
                     self.refuse(number, Some(key), &Fault::TimedOut(NAME_LIMIT).to_string());
                 }

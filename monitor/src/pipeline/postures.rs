@@ -8,7 +8,7 @@ use super::{Pipeline, scanned};
 use crate::container::{ContainerKey, Status};
 use crate::detect::Severity;
 use crate::output::{Body, Posture, Subject};
-use crate::posture::{Answer, Question, finding};
+use crate::posture::{self, Answer, Question, contradicted, finding};
 use crate::process::{MAX_ANCESTORS, Process, ProcessKey};
 
 /// Which findings are wanted of what containers were granted.
@@ -81,13 +81,37 @@ impl Pipeline {
         let posture =
             Posture { pid: answer.pid, config: answer.config.as_deref(), unread, findings, grants: &[] };
         self.emitter.emit(time, Body::Posture { container, posture });
+        let first = ProcessKey { pid: answer.pid, started: answer.started };
+        self.report_granted(time, key, first, findings);
+    }
+
+    /// Reports what engines say of a container that is not so.
+    pub(super) fn contradicted(&mut self, time: u64, key: ContainerKey) {
+        let Some(container) = self.containers.get(key).filter(|container| !container.mismatches.is_empty())
+        else {
+            return;
+        };
+        let Some(found) = contradicted(&container.mismatches) else { return };
+        let pid = self.containers.hint(key).map_or(0, |request| request.pid);
+        let first = self.processes.get(pid).map_or(ProcessKey { pid, started: 0 }, |process| process.key);
+        self.report_granted(time, key, first, &[found]);
+    }
+
+    /// Reports what of these findings is wanted; `first` is the container's first process.
+    fn report_granted(
+        &mut self,
+        time: u64,
+        key: ContainerKey,
+        first: ProcessKey,
+        findings: &[posture::Finding],
+    ) {
+        let Some(container) = self.containers.get(key) else { return };
         let (Some(rules), Some(baseline)) = (&self.postures.rules, &container.baseline) else { return };
-        let is_wanted = |found: &&crate::posture::Finding| {
+        let is_wanted = |found: &&posture::Finding| {
             rules.least.is_some_and(|least| found.severity >= least)
                 && !rules.disabled.contains(found.check.id)
         };
         let mut bytes = std::mem::take(&mut self.bytes);
-        let first = ProcessKey { pid: answer.pid, started: answer.started };
         scanned::baseline_record(key, first, baseline, &mut bytes);
         if let Ok(event) = EventRef::decode(&bytes) {
             let process = self.processes.get_key(first);

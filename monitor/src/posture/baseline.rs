@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::Config;
 use super::mountinfo::Mount;
+use crate::container::Mismatch;
 
 /// Types of namespaces: the name in `/proc/<pid>/ns`, and the one in an OCI configuration.
 pub const NAMESPACES: [(&str, &str); 8] = [
@@ -129,6 +130,8 @@ pub struct Baseline {
     pub source_ids: BTreeMap<String, (u64, u64)>,
     /// The same of what the container sees at their destinations.
     pub point_ids: BTreeMap<String, (u64, u64)>,
+    /// What engines say of it that is not so.
+    pub mismatches: Vec<Mismatch>,
     /// Other containers that use layers of the same image while one of the two is privileged.
     pub shares_layers_with: Vec<String>,
 }

@@ -57,6 +57,7 @@ pub static CHECKS: &[Check] = &[
     judge::masks::DIFFERENCE,
     judge::devices::DIFFERENCE,
     judge::differences::MOUNT,
+    judge::engine::DIFFERENCE,
 ];
 
 /// The check of that id, whatever its case.

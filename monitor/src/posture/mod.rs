@@ -19,7 +19,7 @@ pub use baseline::{Baseline, Host, IdRange, Limits, NAMESPACES, Node, Object, So
 pub use check::{CHECKS, Check};
 pub use config::Config;
 pub use explain::{Grant, Verdict, explain};
-pub use judge::{Finding, Item, Layers, Source, judge, link_layers};
+pub use judge::{Finding, Item, Layers, Source, contradicted, judge, link_layers};
 pub use mountinfo::{Mount, host_path, parse_mounts};
 pub use question::{Answer, Question};
 pub use rules::{find_rule, finding, rules};

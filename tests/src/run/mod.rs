@@ -3,6 +3,7 @@
 mod alone;
 mod arguments;
 mod crowd;
+mod engines;
 mod granted;
 mod group;
 mod hashes;
@@ -221,6 +222,7 @@ impl Stage {
         crowd::run(self, rung, tally)?;
         nested::run(self, rung, tally)?;
         pods::run(self, rung, tally)?;
+        engines::run(self, rung, tally)?;
         reverse::run(self, rung, tally)
     }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use rustix::thread::UnshareFlags;
 
-use super::{Container, Env, Leftovers, Runtime, Spec, image, need};
+use super::{Container, Engine, Env, Leftovers, Runtime, Spec, image, need};
 use crate::host;
 use crate::process::{self, Service};
 
@@ -34,6 +34,9 @@ pub(super) fn run_args(command: &mut Command, env: &Env, spec: &Spec<'_>) {
     if spec.setup.user != 0 {
         command.arg("--user").arg(format!("{0}:{0}", spec.setup.user));
     }
+    for label in &spec.setup.labels {
+        command.args(["--label", label]);
+    }
     for (host, at) in spec.mounts {
         command.arg("--volume").arg(format!("{host}:{at}"));
     }
@@ -47,7 +50,7 @@ pub(super) struct Docker {
     folder: PathBuf,
     live: Vec<String>,
     // The daemon ends before its leftovers are removed.
-    _daemon: Service,
+    daemon: Option<Service>,
     _leftovers: Leftovers,
 }
 
@@ -75,6 +78,25 @@ fn own_network(command: &mut Command) {
     }
 }
 
+/// Starts the engine's daemon, and waits until it listens.
+fn daemon(env: &Env, folder: &Path) -> anyhow::Result<Service> {
+    // A network namespace of its own, where even its own address for itself has to be switched on.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ip link set lo up; exec \"$@\"", "sh"]).arg(need("dockerd")?);
+    command.arg("--data-root").arg(folder.join("root"));
+    command.arg("--exec-root").arg(folder.join("run"));
+    command.arg("--pidfile").arg(folder.join("pid"));
+    command.arg("--host").arg(format!("unix://{}", socket(folder).display()));
+    command.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
+    command.arg("--add-runtime").arg(format!("ours={}", env.runc_for_engines()?.display()));
+    command.args(["--default-runtime", "ours"]);
+    own_network(&mut command);
+    let mut daemon = Service::start(&mut command, &folder.join("log"))?;
+    let path = socket(folder);
+    daemon.wait_until(env.limit, || UnixStream::connect(&path).is_ok())?;
+    Ok(daemon)
+}
+
 impl Docker {
     pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Self> {
         let folder = env.work.join("docker");
@@ -87,20 +109,14 @@ impl Docker {
             "/run/runc",
             "/run/netns",
         ]);
-        let mut command = Command::new(need("dockerd")?);
-        command.arg("--data-root").arg(folder.join("root"));
-        command.arg("--exec-root").arg(folder.join("run"));
-        command.arg("--pidfile").arg(folder.join("pid"));
-        command.arg("--host").arg(format!("unix://{}", socket(&folder).display()));
-        command.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
-        command.arg("--add-runtime").arg(format!("ours={}", env.runc_for_engines()?.display()));
-        command.args(["--default-runtime", "ours"]);
-        own_network(&mut command);
-        let mut daemon = Service::start(&mut command, &folder.join("log"))?;
-        let path = socket(&folder);
-        daemon.wait_until(env.limit, || UnixStream::connect(&path).is_ok())?;
-        let docker =
-            Self { client: client()?, folder, live: Vec::new(), _daemon: daemon, _leftovers: leftovers, env };
+        let docker = Self {
+            client: client()?,
+            daemon: Some(daemon(&env, &folder)?),
+            folder,
+            live: Vec::new(),
+            _leftovers: leftovers,
+            env,
+        };
         let mut import = docker.command();
         import.arg("import").arg(image(&docker.env)?).arg(IMAGE);
         process::run(&mut import, docker.env.limit)?;
@@ -128,6 +144,17 @@ impl Docker {
 }
 
 impl Runtime for Docker {
+    fn engine(&self) -> Option<Engine> {
+        let client = self.command();
+        Some(Engine { kind: "docker", socket: socket(&self.folder), image: IMAGE, client })
+    }
+
+    fn restart(&mut self) -> anyhow::Result<()> {
+        self.daemon = None;
+        self.daemon = Some(daemon(&self.env, &self.folder)?);
+        Ok(())
+    }
+
     fn start(&mut self, spec: &Spec<'_>) -> anyhow::Result<Container> {
         Ok(self.run(spec, "--detach")?.0)
     }

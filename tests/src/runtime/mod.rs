@@ -127,6 +127,19 @@ pub struct Container {
     pub user: u32,
 }
 
+/// An engine, for whoever wants to speak with it.
+#[derive(Debug)]
+pub struct Engine {
+    /// What it is called in `--engine`.
+    pub kind: &'static str,
+    /// Its socket.
+    pub socket: PathBuf,
+    /// An image that it has.
+    pub image: &'static str,
+    /// Its client, without a verb.
+    pub client: Command,
+}
+
 /// What a runtime can do. When it goes, its containers go, then its daemons.
 pub trait Runtime {
     /// Starts a container and returns when its first program runs.
@@ -154,6 +167,19 @@ pub trait Runtime {
     /// # Errors
     /// What the command needs cannot be made.
     fn exec(&mut self, container: &Container, argv: &[String]) -> anyhow::Result<Command>;
+
+    /// The engine, if there is one behind a socket.
+    fn engine(&self) -> Option<Engine> {
+        None
+    }
+
+    /// Ends the engine and starts it again.
+    ///
+    /// # Errors
+    /// There is none, or it does not start.
+    fn restart(&mut self) -> anyhow::Result<()> {
+        anyhow::bail!("no engine to start again")
+    }
 
     /// Kills and removes a container.
     ///

@@ -2,6 +2,7 @@
 
 pub(super) mod devices;
 pub(super) mod differences;
+pub(super) mod engine;
 pub(super) mod image;
 pub(super) mod layers;
 pub(super) mod limits;
@@ -11,6 +12,7 @@ pub(super) mod namespaces;
 pub(super) mod paths;
 pub(super) mod privilege;
 
+pub use engine::contradicted;
 pub use layers::{Layers, link_layers};
 
 use super::baseline::{Baseline, Host};
@@ -28,6 +30,8 @@ pub enum Source {
     Kernel(&'static str),
     /// A program of the host.
     Program(String),
+    /// An engine, by its socket.
+    Engine(String),
 }
 
 impl std::fmt::Display for Source {
@@ -36,7 +40,7 @@ impl std::fmt::Display for Source {
             Self::Config(pointer) => write!(f, "config.json {pointer}"),
             Self::Mount(point) => write!(f, "mountinfo {point}"),
             Self::Kernel(file) => f.write_str(file),
-            Self::Program(path) => f.write_str(path),
+            Self::Program(path) | Self::Engine(path) => f.write_str(path),
         }
     }
 }
@@ -80,17 +84,17 @@ pub struct Finding {
 
 /// Everything that is to be said of a container, the worst first.
 pub fn judge(baseline: &Baseline, host: &Host) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = CHECKS
-        .iter()
-        .filter_map(|check| {
-            let items = (check.judge)(baseline, host);
-            let severity = items.iter().map(|item| item.severity).max()?;
-            Some(Finding { check, severity, items })
-        })
-        .collect();
+    let mut findings: Vec<Finding> =
+        CHECKS.iter().filter_map(|check| judge_one(check, baseline, host)).collect();
     // Stable: the order of the catalogue within a severity.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
+}
+
+fn judge_one(check: &'static Check, baseline: &Baseline, host: &Host) -> Option<Finding> {
+    let items = (check.judge)(baseline, host);
+    let severity = items.iter().map(|item| item.severity).max()?;
+    Some(Finding { check, severity, items })
 }
 
 /// The severity where ids are mapped: what a user namespace of its own makes of a grant.
