@@ -22,7 +22,8 @@ const LEFT_OUT: &str = "G12";
 /// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
     // Each start of a daemon takes an emulated machine half a minute.
-    let wanted = |kind: &Kind| !stage.flags.in_vm || *kind == Kind::Runc;
+    let wanted =
+        |kind: &Kind| posture::has_cases(stage, *kind) && (!stage.flags.in_vm || *kind == Kind::Runc);
     for kind in stage.flags.runtimes().into_iter().filter(wanted) {
         stage.alone_with(kind, NAME, rung, tally, |runtime| stage.granted(kind, rung, runtime))?;
     }

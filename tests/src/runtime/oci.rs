@@ -62,6 +62,13 @@ impl Oci {
             View::Branch => format!("/{}", spec.name),
         };
         let mut config = bundle::config(&self.env, spec, &cgroup);
+        // A program for devices takes locked memory, and crun asks for more than this machine's limit lets it have.
+        if self.view == View::Branch
+            && !spec.setup.devices
+            && let Some(linux) = config["linux"].as_object_mut()
+        {
+            linux.remove("resources");
+        }
         if spec.setup.altered {
             let (to, from) = (at.join("config.json"), at.join("altered.json"));
             let altered = bundle::altered(&config, &self.env.work.display().to_string());
