@@ -50,6 +50,9 @@ impl Attacher<'_> {
                 // What it is refused for, if it is, comes up again where it is needed.
                 let _ = self.attach(probe);
                 self.links.truncate(before);
+                // Kernels attach a program that was detached only once more if it was loaded anew
+                // (`bpf_tracing_prog_attach()`, kernel `kernel/bpf/syscall.c`).
+                self.unload(probe.program);
             }
         }
         let rungs =
