@@ -80,7 +80,8 @@ pub(super) fn storage(host: &HostPaths, id: &str, bundle: &Path, into: &mut Iden
         let Ok(entries) = serde_json::from_slice::<Vec<Entry>>(&bytes) else { continue };
         let Some(entry) = entries.into_iter().find(|entry| entry.id == id) else { continue };
         let metadata: Metadata = serde_json::from_str(&entry.metadata).unwrap_or_default();
-        into.name = into.name.take().or_else(|| entry.names.into_iter().next());
+        // What it was started as may not be what it is called now.
+        into.name = entry.names.into_iter().next().or_else(|| into.name.take());
         into.image = into.image.take().or(Some(metadata.image).filter(|image| !image.is_empty()));
         return;
     }

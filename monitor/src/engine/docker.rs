@@ -120,9 +120,9 @@ impl Docker {
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-struct Version {
+pub(super) struct Version {
     #[serde(deserialize_with = "nullable")]
-    version: String,
+    pub(super) version: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -143,25 +143,25 @@ struct SwarmInfo {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Listed {
-    id: String,
+pub(super) struct Listed {
+    pub(super) id: String,
 }
 
 #[derive(Deserialize)]
-struct Message {
+pub(super) struct Message {
     #[serde(rename = "Type", default)]
-    kind: String,
+    pub(super) kind: String,
     #[serde(rename = "Action", default)]
-    action: String,
+    pub(super) action: String,
     #[serde(rename = "Actor", default)]
-    actor: Actor,
+    pub(super) actor: Actor,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Actor {
+pub(super) struct Actor {
     #[serde(rename = "ID")]
-    id: String,
+    pub(super) id: String,
 }
 
 #[derive(Default, Deserialize)]

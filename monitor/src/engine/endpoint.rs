@@ -29,6 +29,8 @@ const CRI: &[&str] = &[
 pub enum EngineKind {
     /// Docker Engine's API.
     Docker,
+    /// Podman's own API.
+    Podman,
     /// containerd's own API.
     Containerd,
     /// CRI, which kubelets speak to containerd, CRI-O and cri-dockerd.
@@ -37,12 +39,13 @@ pub enum EngineKind {
 
 impl EngineKind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Docker, Self::Containerd, Self::Cri];
+    pub const ALL: &'static [Self] = &[Self::Docker, Self::Podman, Self::Containerd, Self::Cri];
 
     /// The name in options and in output.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::Podman => "podman",
             Self::Containerd => "containerd",
             Self::Cri => "cri",
         }
@@ -52,6 +55,7 @@ impl EngineKind {
     const fn usual(self) -> &'static [&'static str] {
         match self {
             Self::Docker => &["/run/docker.sock"],
+            Self::Podman => &["/run/podman/podman.sock"],
             Self::Containerd => CONTAINERD,
             // Its CRI service is at the same socket.
             Self::Cri => CRI,
@@ -62,6 +66,7 @@ impl EngineKind {
     const fn of_user(self) -> &'static [&'static str] {
         match self {
             Self::Docker => &["docker.sock"],
+            Self::Podman => &["podman/podman.sock"],
             Self::Containerd | Self::Cri => &[],
         }
     }
@@ -74,8 +79,9 @@ impl EngineKind {
             Some(Engine::Containerd) => self == Self::Containerd,
             Some(Engine::Kubernetes) => matches!(self, Self::Containerd | Self::Cri),
             Some(Engine::CriO) => self == Self::Cri,
+            Some(Engine::Podman) => self == Self::Podman,
             // An OCI runtime called directly is nobody's.
-            Some(Engine::Podman | Engine::None) => false,
+            Some(Engine::None) => false,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::backoff::Backoff;
 use super::containerd::Containerd;
 use super::cri::Cri;
 use super::docker::Docker;
+use super::podman::Podman;
 use super::{
     ASK_LIMIT, Answer, CONNECT_LIMIT, Connected, Endpoint, EngineKind, Event, Fault, LIST_LIMIT,
     MAX_CONTAINERS, Protocol,
@@ -62,6 +63,7 @@ impl Follower {
         let (sender, asks) = channel(ASKS);
         let task = match endpoint.kind {
             EngineKind::Docker => tokio::spawn(follow::<Docker>(endpoint, number, asks, reports)),
+            EngineKind::Podman => tokio::spawn(follow::<Podman>(endpoint, number, asks, reports)),
             EngineKind::Containerd => tokio::spawn(follow::<Containerd>(endpoint, number, asks, reports)),
             EngineKind::Cri => tokio::spawn(follow::<Cri>(endpoint, number, asks, reports)),
         };

@@ -19,6 +19,7 @@ pub mod grpc;
 mod http;
 mod merge;
 mod place;
+mod podman;
 mod probe;
 mod status;
 mod verdict;

@@ -4,6 +4,7 @@ use super::containerd::Containerd;
 use super::cri::Cri;
 use super::docker::Docker;
 use super::follow::within;
+use super::podman::Podman;
 use super::{CONNECT_LIMIT, Endpoint, EngineKind, Fault, LIST_LIMIT, Protocol};
 
 /// What a look found.
@@ -24,6 +25,7 @@ pub struct Probe {
 pub async fn probe(endpoint: &Endpoint) -> Result<Probe, Fault> {
     match endpoint.kind {
         EngineKind::Docker => look::<Docker>(endpoint).await,
+        EngineKind::Podman => look::<Podman>(endpoint).await,
         EngineKind::Containerd => look::<Containerd>(endpoint).await,
         EngineKind::Cri => look::<Cri>(endpoint).await,
     }

@@ -26,6 +26,11 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
         stage
             .alone_with(docker, "engine_faults", rung, tally, |runtime| stage.engine_faults(rung, runtime))?;
     }
+    if stage.flags.runtimes().contains(&Kind::Podman) {
+        let podman = Kind::Podman;
+        stage.alone_with(podman, "engine_names", rung, tally, |runtime| stage.engine_names(rung, runtime))?;
+        stage.alone_with(podman, "engine_pods", rung, tally, |runtime| stage.engine_pods(rung, runtime))?;
+    }
     stage.alone("engine_unknown", rung, tally, |runtime| stage.engine_unknown(rung, runtime))
 }
 
@@ -88,7 +93,7 @@ impl Stage {
                 found.container_status() == "resolved"
                     && found.container_text("name") == Some(container.name.as_str())
                     && found.container_text("image") == Some(engine.image)
-                    && found.container_text("engine") == Some("docker")
+                    && found.container_text("engine") == Some(engine.kind)
                     && at("/container/compose/project") == Some("shop")
                     && at("/container/compose/service") == Some("front")
                     && at("/container/labels/tier") == Some("web"),
@@ -161,6 +166,45 @@ impl Stage {
         let is_gone = |r: &Record| r.change() == "gone" && r.container_id() == Some(id.as_str());
         daemon.store.wait_for(limit, is_gone)?.context("the task does not end")?;
         client(&["swarm", "leave", "--force"])?;
+        daemon.stop()?;
+        Ok(None)
+    }
+
+    fn engine_pods(&self, rung: Rung, runtime: &mut dyn Runtime) -> anyhow::Result<Option<String>> {
+        let engine = engine_of(runtime)?;
+        let daemon = match self.asking(rung, &[format!("{}:{}", engine.kind, engine.socket.display())])? {
+            Ok(daemon) => daemon,
+            Err(why) => return Ok(Some(why)),
+        };
+        let client = |words: &[&str]| {
+            let mut client = engine_of(runtime)?.client;
+            process::run(client.args(words), self.limits.command)
+        };
+        let (pod, name) = (format!("bhs-{}", unique()), format!("bhs-{}", unique()));
+        let branch = format!("/{}", self.env.branch.name);
+        let infra = "/bin/busybox sleep 600";
+        let made = ["pod", "create", "--name", &pod, "--network", "none", "--cgroup-parent", &branch];
+        let made = made.iter().copied().chain(["--infra-image", engine.image, "--infra-command", infra]);
+        let id = client(&made.collect::<Vec<_>>())?;
+        let result = (|| {
+            let act = ["/bin/busybox", "sleep", "600"];
+            let words = ["run", "--detach", "--pod", &pod, "--name", &name, engine.image];
+            client(&words.into_iter().chain(act).collect::<Vec<_>>())?;
+            let at = |r: &Record, key: &str| {
+                let value = r.value().pointer(&format!("/container/pod/{key}"));
+                value.and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+            };
+            let of_pod = |r: &Record| r.class() == "container" && is_named(r) && at(r, "name") == pod;
+            let is_member = |r: &Record| of_pod(r) && r.container_text("name") == Some(name.as_str());
+            let member = self.wait(&daemon.store, "container of the pod", is_member)?;
+            ensure!(at(&member, "uid") == id.trim(), "pod {id}: {}", member.line());
+            let is_infra = |r: &Record| {
+                of_pod(r) && r.container_text("name").is_some_and(|name| name.ends_with("-infra"))
+            };
+            self.wait(&daemon.store, "infra container", is_infra)
+        })();
+        client(&["pod", "rm", "--force", "--time", "0", &pod])?;
+        result?;
         daemon.stop()?;
         Ok(None)
     }

@@ -1,13 +1,14 @@
 //! Podman as root, with storage, state and configuration of our own.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
 
 use super::docker::run_args;
-use super::{Container, Env, Leftovers, Runtime, Spec, image, need};
-use crate::process;
+use super::{Container, Engine, Env, Leftovers, Runtime, Spec, image, need};
+use crate::process::{self, Service};
 
 const IMAGE: &str = "localhost/bulkhead-scenarios:latest";
 
@@ -35,6 +36,7 @@ pub(super) struct Podman {
     program: PathBuf,
     folder: PathBuf,
     live: Vec<String>,
+    service: Option<Service>,
     _leftovers: Leftovers,
 }
 
@@ -54,11 +56,36 @@ impl Podman {
             "/run/netns",
             "/var/lib/cni",
         ]);
-        let podman = Self { program: need("podman")?, folder, live: Vec::new(), _leftovers: leftovers, env };
+        let mut podman = Self {
+            program: need("podman")?,
+            folder,
+            live: Vec::new(),
+            service: None,
+            _leftovers: leftovers,
+            env,
+        };
         let mut import = podman.command();
         import.arg("import").arg("--quiet").arg(image(&podman.env)?).arg(IMAGE);
         process::run(&mut import, podman.env.limit)?;
+        podman.service = Some(podman.serve()?);
         Ok(podman)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join("podman.sock")
+    }
+
+    /// Podman needs no daemon: this is the API for whoever wants it.
+    fn serve(&self) -> anyhow::Result<Service> {
+        let socket = self.socket();
+        if socket.exists() {
+            fs::remove_file(&socket)?;
+        }
+        let mut command = self.command();
+        command.args(["system", "service", "--time", "0"]).arg(format!("unix://{}", socket.display()));
+        let mut service = Service::start(&mut command, &self.folder.join("log"))?;
+        service.wait_until(self.env.limit, || UnixStream::connect(&socket).is_ok())?;
+        Ok(service)
     }
 
     fn command(&self) -> Command {
@@ -87,6 +114,16 @@ impl Podman {
 }
 
 impl Runtime for Podman {
+    fn engine(&self) -> Option<Engine> {
+        Some(Engine { kind: "podman", socket: self.socket(), image: IMAGE, client: self.command() })
+    }
+
+    fn restart(&mut self) -> anyhow::Result<()> {
+        self.service = None;
+        self.service = Some(self.serve()?);
+        Ok(())
+    }
+
     fn start(&mut self, spec: &Spec<'_>) -> anyhow::Result<Container> {
         Ok(self.run(spec, "--detach")?.0)
     }
