@@ -1,6 +1,6 @@
 //! Finds for each sensor the best rung that works on this kernel, by trying.
 
-use std::path::Path;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::programs::links::FdLink;
 use aya::programs::{BtfTracePoint, FExit, Program, ProgramError};
@@ -27,7 +27,8 @@ pub(super) struct Attacher<'a> {
     /// True if programs of tracepoints can be preempted.
     pub(super) preemptible: bool,
     pub(super) max: MaxRung,
-    pub(super) cgroup_root: Option<&'a Path>,
+    /// The root of cgroup v2, or why there is none.
+    pub(super) cgroup_root: Result<OwnedFd, String>,
     /// Set once a trampoline was refused for a reason that holds for all of them.
     pub(super) trampolines: Option<String>,
     /// What could not be loaded ahead.
@@ -50,7 +51,7 @@ impl Attacher<'_> {
                 // What it is refused for, if it is, comes up again where it is needed.
                 let _ = self.attach(probe);
                 self.links.truncate(before);
-                // Kernels attach a program that was detached only once more if it was loaded anew
+                // Old kernels attach a program only once: after that it must be loaded anew
                 // (`bpf_tracing_prog_attach()`, kernel `kernel/bpf/syscall.c`).
                 self.unload(probe.program);
             }
@@ -163,7 +164,8 @@ impl Attacher<'_> {
             }
             Attach::Cgroup => {
                 let program = self.bpf.program_mut(probe.program).ok_or("not in the eBPF object")?;
-                let link = cgroup::attach(program, self.cgroup_root)?;
+                let root = self.cgroup_root.as_ref().map_err(Clone::clone)?;
+                let link = cgroup::attach(program, root.as_fd())?;
                 self.links.push((probe.program, link));
             }
             Attach::Calls(calls) => {

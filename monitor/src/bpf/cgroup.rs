@@ -4,26 +4,67 @@
 //! They only look: each returns "go on". A link of a cgroup always allows others beside it
 //! (`cgroup_bpf_link_attach()`, kernel `kernel/bpf/cgroup.c`), so programs of other tools run as before.
 
-use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSkb, Program, ProgramError};
+use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use super::attach::unless_loaded;
 use super::link::Link;
 use super::loader::explain;
 
-/// Loads a program and attaches it to `root`, the mount point of cgroup v2. Type and place of the program are those of
-/// its section in the object.
+/// Opens the root of cgroup v2, below which every process is, wherever it is in hierarchies of version 1. Where
+/// `mount` does not say that it is mounted, it is opened by a mount that is in no namespace and ends with the
+/// descriptor: fsmount(2).
 ///
 /// # Errors
-/// There is no cgroup v2, or the kernel refused: the reason in words.
-pub(super) fn attach(program: &mut Program, root: Option<&Path>) -> Result<Link, String> {
-    let root = root.ok_or("no cgroup v2 hierarchy is mounted")?;
-    let cgroup = File::open(root).map_err(|e| format!("{}: {e}", root.display()))?;
-    attach_to(program, &cgroup)
+/// The kernel has no cgroup v2, or refuses to open it: the reason in words.
+pub(super) fn root(mount: Option<&Path>) -> Result<OwnedFd, String> {
+    let what = || mount.map_or_else(|| "cgroup v2".into(), Path::to_string_lossy);
+    open_root(mount).map_err(|e| format!("{}: {e}", what()))
+}
+
+fn open_root(mount: Option<&Path>) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    if let Some(mount) = mount {
+        return open(mount, flags, Mode::empty());
+    }
+    let fs = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&fs)?;
+    let mount = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    openat(&mount, ".", flags, Mode::empty())
+}
+
+/// Loads a program and attaches it to a cgroup. Type and place of the program are those of its section in the object.
+///
+/// # Errors
+/// The kernel refused: the reason in words.
+pub(super) fn attach(program: &mut Program, cgroup: BorrowedFd<'_>) -> Result<Link, String> {
+    // The mode is for `BPF_PROG_ATTACH`: links have none.
+    let mode = CgroupAttachMode::Single;
+    load(program)?;
+    match program {
+        Program::CgroupSockAddr(program) => {
+            let id = program.attach(cgroup, mode).map_err(explain)?;
+            link(program.take_link(id).map_err(explain)?)
+        }
+        Program::CgroupSock(program) => {
+            let id = program.attach(cgroup, mode).map_err(explain)?;
+            link(program.take_link(id).map_err(explain)?)
+        }
+        Program::CgroupSysctl(program) => {
+            Link::sysctl(&program.fd().map_err(explain)?.as_fd(), &cgroup).map_err(|e| e.to_string())
+        }
+        Program::CgroupSkb(program) => {
+            let place = direction(program).map_err(explain)?;
+            let id = program.attach(cgroup, place, mode).map_err(explain)?;
+            link(program.take_link(id).map_err(explain)?)
+        }
+        _ => Err(explain(ProgramError::UnexpectedProgramType)),
+    }
 }
 
 /// Has the kernel verify a program.
@@ -39,31 +80,6 @@ pub(super) fn load(program: &mut Program) -> Result<(), String> {
         _ => Err(ProgramError::UnexpectedProgramType),
     };
     unless_loaded(loaded).map_err(explain)
-}
-
-fn attach_to(program: &mut Program, cgroup: &File) -> Result<Link, String> {
-    // The mode is for `BPF_PROG_ATTACH`: links have none.
-    let mode = CgroupAttachMode::Single;
-    load(program)?;
-    match program {
-        Program::CgroupSockAddr(program) => {
-            let id = program.attach(cgroup, mode).map_err(explain)?;
-            link(program.take_link(id).map_err(explain)?)
-        }
-        Program::CgroupSock(program) => {
-            let id = program.attach(cgroup, mode).map_err(explain)?;
-            link(program.take_link(id).map_err(explain)?)
-        }
-        Program::CgroupSysctl(program) => {
-            Link::sysctl(&program.fd().map_err(explain)?.as_fd(), cgroup).map_err(|e| e.to_string())
-        }
-        Program::CgroupSkb(program) => {
-            let place = direction(program).map_err(explain)?;
-            let id = program.attach(cgroup, place, mode).map_err(explain)?;
-            link(program.take_link(id).map_err(explain)?)
-        }
-        _ => Err(explain(ProgramError::UnexpectedProgramType)),
-    }
 }
 
 /// A link by descriptor: only before 5.7 is there another kind.

@@ -15,6 +15,7 @@ use super::ahead::Refused;
 use super::attach::Attacher;
 use super::btf::{Btf, BtfError};
 use super::calls::Calls;
+use super::cgroup;
 use super::control::{Control, Unwanted};
 use super::daemon::{Daemon, object_id};
 use super::link::Links;
@@ -85,7 +86,7 @@ pub struct LoaderOptions<'a> {
     pub config: Config,
     /// The highest rung that may be used.
     pub max_rung: MaxRung,
-    /// Where cgroup v2 is mounted, if it is.
+    /// Where cgroup v2 is mounted, if it is: a mount that nobody sees serves as well.
     pub cgroup_root: Option<&'a Path>,
     /// Maps that are to hold another number of entries than usual.
     pub map_limits: &'a [(String, u32)],
@@ -215,7 +216,7 @@ pub fn load(
         lacking: &lacking,
         preemptible,
         max: options.max_rung,
-        cgroup_root: options.cgroup_root,
+        cgroup_root: cgroup::root(options.cgroup_root),
         trampolines: None,
         refused: Refused::default(),
     };
