@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
+use crate::stop;
+
 /// Passed, failed, skipped.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -81,6 +83,22 @@ impl Tally {
             Ok(()) => self.pass(name),
             Err(error) => self.fail(name, &format!("{error:#}")),
         }
+    }
+
+    /// By the result of a check that may be impossible on this machine, and then says why.
+    ///
+    /// # Errors
+    /// A signal ended the run: nothing that failed after it is told.
+    pub fn settle(&mut self, name: &str, result: anyhow::Result<Option<String>>) -> anyhow::Result<()> {
+        match result {
+            Ok(None) => self.pass(name),
+            Ok(Some(why)) => self.skip(name, &why),
+            Err(error) => {
+                stop::check()?;
+                self.fail(name, &format!("{error:#}"));
+            }
+        }
+        Ok(())
     }
 
     /// Prints the last line; true if nothing failed.

@@ -3,7 +3,6 @@
 use super::Stage;
 use crate::runtime::{self, Kind, Runtime};
 use crate::scenario::Rung;
-use crate::stop;
 use crate::tally::Tally;
 
 impl Stage {
@@ -48,14 +47,6 @@ impl Stage {
                 return Ok(());
             }
         };
-        match check(runtime.as_mut()) {
-            Ok(None) => tally.pass(&name),
-            Ok(Some(why)) => tally.skip(&name, &why),
-            Err(error) => {
-                stop::check()?;
-                tally.fail(&name, &format!("{error:#}"));
-            }
-        }
-        Ok(())
+        tally.settle(&name, check(runtime.as_mut()))
     }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,10 @@ use super::group::{Live, actor, unique};
 use super::storm::balanced;
 use crate::daemon::{Daemon, Started};
 use crate::judge;
-use crate::process::Dialogue;
+use crate::process::{self, Dialogue};
 use crate::record::Record;
 use crate::runtime::{Container, Runtime, Spec};
 use crate::scenario::{Rung, Setup};
-use crate::store::Store;
 use crate::tally::{Tally, say};
 
 /// Containers that live for a moment, and how many are started at once; in an emulated machine fewer.
@@ -33,8 +33,6 @@ const LIVING_CGROUPS: usize = 64;
 const GROWTH: u64 = 16 << 10;
 /// How long the last records may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between looks at what takes its time.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// Runs those that were asked for.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
@@ -53,6 +51,14 @@ struct Known {
 }
 
 impl Known {
+    fn of(record: &Record) -> Self {
+        Self {
+            id: record.container_id().map(str::to_owned),
+            status: record.container_status().to_owned(),
+            reason: record.container_text("reason").unwrap_or_default().to_owned(),
+        }
+    }
+
     /// True if nothing is left open.
     fn is_settled(&self) -> bool {
         self.status == "resolved" || (self.status == "unknown" && !self.reason.is_empty())
@@ -62,15 +68,7 @@ impl Known {
 /// The last word about each container, by its cgroup.
 fn known(records: &[Record]) -> BTreeMap<u64, Known> {
     let told = records.iter().filter(|record| record.class() == "container");
-    told.map(|record| {
-        let known = Known {
-            id: record.container_id().map(str::to_owned),
-            status: record.container_status().to_owned(),
-            reason: record.container_text("reason").unwrap_or_default().to_owned(),
-        };
-        (record.number_at("/container/cgroup_id"), known)
-    })
-    .collect()
+    told.map(|record| (record.number_at("/container/cgroup_id"), Known::of(record))).collect()
 }
 
 impl Stage {
@@ -108,16 +106,12 @@ impl Stage {
         let begin = Instant::now();
         run_all(commands, self.limits.command)?;
         let took = begin.elapsed();
-        let is_open = |store: &Store| {
-            let known = known(&store.all());
-            let settled: BTreeSet<&str> =
-                known.values().filter(|k| k.is_settled()).filter_map(|k| k.id.as_deref()).collect();
-            ids.iter().filter(|id| !settled.contains(id.as_str())).count()
-        };
         let deadline = Instant::now() + PATIENCE;
-        while is_open(&daemon.store) > 0 && Instant::now() < deadline {
-            crate::stop::check()?;
-            thread::sleep(Duration::from_millis(500));
+        for id in &ids {
+            let is_settled = |r: &Record| {
+                r.class() == "container" && r.container_id() == Some(id) && Known::of(r).is_settled()
+            };
+            daemon.store.wait_for(deadline.saturating_duration_since(Instant::now()), is_settled)?;
         }
         let store = daemon.stop()?;
         let accounts = balanced(&store)?;
@@ -270,8 +264,7 @@ impl Stage {
         let is_settled = |r: &Record| {
             r.class() == "container"
                 && r.container_id() == Some(container.id.as_str())
-                && (r.container_status() == "resolved"
-                    || r.container_status() == "unknown" && r.container_text("reason").is_some())
+                && Known::of(r).is_settled()
         };
         let settled = daemon.store.wait_for(self.limits.record, is_settled)?;
         let store = daemon.stop()?;
@@ -284,41 +277,24 @@ impl Stage {
 }
 
 /// Runs commands to their ends, some at a time. Each must succeed.
-fn run_all(mut waiting: VecDeque<Command>, limit: Duration) -> anyhow::Result<()> {
-    let mut running: Vec<(Instant, Child)> = Vec::new();
-    let result = loop {
-        if let Err(error) = crate::stop::check() {
-            break Err(error);
+fn run_all(commands: VecDeque<Command>, limit: Duration) -> anyhow::Result<()> {
+    let waiting = Mutex::new(commands);
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = || -> anyhow::Result<()> {
+        while let Some(mut command) = next() {
+            process::run(&mut command, limit)?;
         }
-        while running.len() < AT_ONCE
-            && let Some(mut command) = waiting.pop_front()
-        {
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            running.push((Instant::now(), command.spawn()?));
-        }
-        let mut failed = None;
-        running.retain_mut(|(begin, child)| match child.try_wait() {
-            Ok(None) if begin.elapsed() < limit => true,
-            Ok(Some(status)) if status.success() => false,
-            other => {
-                failed = Some(format!("a container ended with {other:?}"));
-                true
-            }
-        });
-        if let Some(why) = failed {
-            break Err(anyhow::anyhow!(why));
-        }
-        if running.is_empty() && waiting.is_empty() {
-            break Ok(());
-        }
-        thread::sleep(LOOK);
+        Ok(())
     };
-    for (_, mut child) in running {
-        // It may have ended by now.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    result
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        let ends = workers.into_iter().map(|worker| match worker.join() {
+            Ok(end) => end,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        // All of them are waited for, whichever failed.
+        ends.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
 /// From the exec of each container's program to its end, the shortest first.

@@ -12,7 +12,6 @@ use crate::record::Record;
 use crate::runtime::cri::{CONTAINER_NAME, Cri, IMAGE, PODS, Pod, Qos};
 use crate::runtime::{self, Kind, Spec};
 use crate::scenario::Rung;
-use crate::stop;
 use crate::store::Store;
 use crate::tally::Tally;
 
@@ -27,19 +26,15 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
         return Ok(());
     }
     let name = format!("{NAME}[{}]", rung.name());
+    if let Some(why) = stage.flags.leaves_out_own_daemons(rung) {
+        tally.skip(&name, why);
+        return Ok(());
+    }
     if let Some(why) = runtime::missing(Kind::Cri, &stage.env.host) {
         tally.skip(&name, &why);
         return Ok(());
     }
-    match Pods::run(stage, rung) {
-        Ok(None) => tally.pass(&name),
-        Ok(Some(why)) => tally.skip(&name, &why),
-        Err(error) => {
-            stop::check()?;
-            tally.fail(&name, &format!("{error:#}"));
-        }
-    }
-    Ok(())
+    tally.settle(&name, Pods::run(stage, rung))
 }
 
 struct Pods<'a> {

@@ -13,7 +13,6 @@ use crate::process::Dialogue;
 use crate::record::Record;
 use crate::runtime::{Container, Kind, Runtime, Spec};
 use crate::scenario::Rung;
-use crate::stop;
 use crate::store::Store;
 use crate::tally::{Tally, say};
 
@@ -47,14 +46,7 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
             tally.skip(&label, why);
             continue;
         }
-        match test(stage, rung) {
-            Ok(None) => tally.pass(&label),
-            Ok(Some(why)) => tally.skip(&label, &why),
-            Err(error) => {
-                stop::check()?;
-                tally.fail(&label, &format!("{error:#}"));
-            }
-        }
+        tally.settle(&label, test(stage, rung))?;
     }
     Ok(())
 }
