@@ -43,6 +43,23 @@ impl Branch {
         self.home.join("outside")
     }
 
+    /// What is left of a cgroup in the branch, in words, for whoever waits for its end.
+    pub fn holders(&self, cgroup: &str) -> String {
+        let folder = self.home.join(cgroup);
+        if !folder.exists() {
+            return "its cgroup was removed".to_owned();
+        }
+        let processes = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        let statuses: Vec<String> = processes
+            .split_whitespace()
+            .map(|pid| {
+                let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+                format!("{pid}: {}", stat.escape_debug())
+            })
+            .collect();
+        format!("its cgroup is still there, with {} processes {statuses:?}", statuses.len())
+    }
+
     /// Ends what still runs in the branch, and nothing else, then removes it everywhere.
     fn remove(&self) {
         // From 5.14 on; before that the runtimes' own clean-up has to do.

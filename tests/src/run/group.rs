@@ -247,7 +247,8 @@ impl Group<'_> {
         };
         ensure!(
             store.wait_for(self.stage.limits.record, is_end)?.is_some(),
-            "no record of the container's end"
+            "no record of the container's end; {}",
+            self.stage.env.branch.holders(&container.cgroup)
         );
         let records = store.all();
         let mut unclaimed = self.claims.unclaimed(&records);

@@ -272,6 +272,7 @@ impl Cri {
                 bail!("the container does not end");
             }
             stop::check()?;
+            // Servers before containerd 1.7 tell nobody of an end; it must be asked for.
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -1,4 +1,5 @@
-//! What a kubelet says to a CRI server, as far as scenarios need it: `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`.
+//! What a kubelet says to a CRI server, as far as scenarios need it: `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`. Not the
+//! daemon's own messages: a wrong field number there must not be the same here.
 
 use std::collections::BTreeMap;
 
