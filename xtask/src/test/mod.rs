@@ -3,11 +3,17 @@
 mod checks;
 mod tally;
 
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
 
 use crate::build;
 use crate::flags::{SetupFlags, TestFlags};
 use crate::project::Project;
+use crate::say;
 use crate::setup;
 use crate::vm::{self, Matrix};
 use tally::{Tally, Verdict};
@@ -72,10 +78,32 @@ fn matrix(project: &Project, tally: &mut Tally, filter: Option<&str>) {
     let Some(matrix) = prepared else {
         return;
     };
-    for row in &matrix.rows {
-        tally.check(&format!("kernel {row}"), || {
-            let boot = matrix.boot(row)?;
-            Ok(checks::guest(&boot.lines, boot.failure))
-        });
-    }
+    let rows = Mutex::new(matrix.rows.iter());
+    let (sender, ended) = channel();
+    thread::scope(|scope| {
+        for _ in 0..guests() {
+            let sender = sender.clone();
+            let (matrix, rows) = (&matrix, &rows);
+            scope.spawn(move || {
+                let next = || rows.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some(row) = next() {
+                    say::step(format!("── kernel {row}"));
+                    let start = Instant::now();
+                    let boot = Project::open().and_then(|project| matrix.boot(&project, row));
+                    // The receiver lives until every sender is gone.
+                    let _ = sender.send((row, boot, start.elapsed()));
+                }
+            });
+        }
+        drop(sender);
+        for (row, boot, took) in ended {
+            let verdict = boot.map(|boot| checks::guest(&boot.lines, boot.failure));
+            tally.count(&format!("kernel {row}"), verdict, took);
+        }
+    });
+}
+
+/// How many guests run at once: each keeps little more than one core busy, and has 2 GiB of memory.
+fn guests() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(4)
 }

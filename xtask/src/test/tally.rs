@@ -1,7 +1,7 @@
 //! The count of everything that was checked, and the parsers of what others counted.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::say;
 
@@ -68,6 +68,11 @@ impl Tally {
         say::step(format!("── {name}"));
         let start = Instant::now();
         let verdict = check();
+        self.count(name, verdict, start.elapsed())
+    }
+
+    /// Counts a check that was run already, and took so long.
+    pub(crate) fn count(&mut self, name: &str, verdict: anyhow::Result<Verdict>, took: Duration) -> bool {
         let mut counts = Counts::default();
         let ending = match verdict {
             Ok(Verdict::Passed) => {
@@ -91,7 +96,7 @@ impl Tally {
                 format!("FAILED, {error:#}")
             }
         };
-        say::step(format!("── {name}: {ending} ({:.1} s)", start.elapsed().as_secs_f32()));
+        say::step(format!("── {name}: {ending} ({:.1} s)", took.as_secs_f32()));
         self.total.add(counts);
         counts.failed == 0
     }
