@@ -1,4 +1,5 @@
-//! What a scenario that passed has proved: rows of the catalogue and evasions, each by a finding or by events alone.
+//! What a scenario that passed has proved: rows of the catalogue and evasions, each by a finding or by events alone; and
+//! which checks of identity and posture passed.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,7 @@ use crate::tally::say;
 
 const CATALOGUE: &str = include_str!("../../docs/catalogue.tsv");
 const EVASIONS: &str = include_str!("../../docs/evasions.tsv");
+const CHECKS: &str = include_str!("../../docs/checks.tsv");
 
 /// The first word of each line.
 fn ids(table: &'static str) -> BTreeSet<&'static str> {
@@ -27,6 +29,14 @@ pub fn rows() -> BTreeSet<&'static str> {
 /// Codes of the evasions.
 pub fn evasions() -> BTreeSet<&'static str> {
     ids(EVASIONS)
+}
+
+/// True if the check is one of identity or posture; `life_of_*` stands for all that begin so.
+fn is_listed(check: &str) -> bool {
+    ids(CHECKS).into_iter().any(|known| match known.strip_suffix('*') {
+        Some(start) => check.starts_with(start),
+        None => check == known,
+    })
 }
 
 /// How well something is proved.
@@ -92,29 +102,38 @@ impl Ledger {
         Self { site: wanted.then_some((series, layout)) }
     }
 
-    fn line(&self, rung: Rung, words: &str) {
+    fn line(&self, rung: Option<Rung>, words: &str) {
         if let Some((kernel, layout)) = &self.site {
-            say(&format!("PROOF {kernel} {} {} {words}", rung.name(), layout.name()));
+            let rung = rung.map_or("none", Rung::name);
+            say(&format!("PROOF {kernel} {rung} {} {words}", layout.name()));
         }
     }
 
     /// The rung that a sensor has, where the daemon was told to use `rung`.
     pub fn sensor(&self, rung: Rung, sensor: &str, got: Option<&str>) {
-        self.line(rung, &format!("sensor {sensor} {}", got.unwrap_or("none")));
+        self.line(Some(rung), &format!("sensor {sensor} {}", got.unwrap_or("none")));
+    }
+
+    /// Whether a check of identity or posture passed; `rung` is none where no daemon runs.
+    pub fn check(&self, rung: Option<Rung>, kind: Kind, name: &str, passed: bool) {
+        if is_listed(name) {
+            let result = if passed { "passed" } else { "failed" };
+            self.line(rung, &format!("check {} {name} {result}", kind.name()));
+        }
     }
 
     /// What a scenario proved; `None` if it failed, which takes back what it proved before.
     pub fn scenario(&self, rung: Rung, kind: Kind, name: &str, proved: Option<&Proved>) {
         let (kind, mut words) = (kind.name(), String::new());
         let Some(proved) = proved else {
-            self.line(rung, &format!("fail {kind} {name}"));
+            self.line(Some(rung), &format!("fail {kind} {name}"));
             return;
         };
         for (id, level) in proved {
             words.push_str(&format!(" {id}={}", level.name()));
         }
         if !words.is_empty() {
-            self.line(rung, &format!("pass {kind} {name}{words}"));
+            self.line(Some(rung), &format!("pass {kind} {name}{words}"));
         }
     }
 }
@@ -146,6 +165,15 @@ mod tests {
         assert_eq!(proved, wanted.map(|(id, level)| (id.to_owned(), level)));
         let error = of(&scenario, &[&finding]).expect_err("nothing shows A06");
         assert!(error.to_string().contains("row A06"), "{error}");
+    }
+
+    #[test]
+    fn checks_are_listed() {
+        for (name, wanted) in
+            [("life_of_plain", true), ("posture", true), ("posture2", false), ("c01", false)]
+        {
+            assert_eq!(is_listed(name), wanted, "{name}");
+        }
     }
 
     #[test]

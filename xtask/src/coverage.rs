@@ -62,6 +62,14 @@ fn scenarios(project: &Project) -> anyhow::Result<BTreeSet<String>> {
     Ok(names)
 }
 
+/// Names of all checks of identity and posture.
+fn checks(project: &Project) -> anyhow::Result<BTreeSet<String>> {
+    let path = project.root.join("docs/checks.tsv");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    Ok(lines.filter_map(|line| Some(line.split_once('\t')?.0.to_owned())).collect())
+}
+
 /// Runs the verb.
 pub(crate) fn run(project: &Project, flags: &CoverageFlags) -> anyhow::Result<ExitCode> {
     let _lock = project.lock("proofs")?;
@@ -75,7 +83,7 @@ pub(crate) fn run(project: &Project, flags: &CoverageFlags) -> anyhow::Result<Ex
     for kernel in &flags.forget {
         ledger.forget(kernel);
     }
-    ledger.prune(&scenarios(project)?);
+    ledger.prune(&scenarios(project)?, &checks(project)?);
     fs::write(&path, ledger.text()).with_context(|| format!("cannot write {}", path.display()))?;
     // Merged: what stays would come back after `--forget`.
     fs::remove_file(&waiting).ok();

@@ -9,7 +9,7 @@ use monitor::posture::check;
 use super::claims::{NEEDS, PARTS};
 use super::evasions::Evasion;
 use super::proofs::{Column, Proofs};
-use super::{GENERATED, evasions, head, posture, row};
+use super::{GENERATED, conformance, evasions, head, posture, row};
 
 /// The invariants, in short.
 const INVARIANTS: &[(&str, &str)] = &[
@@ -116,6 +116,7 @@ fn claims(row: &str) -> Vec<&'static RuleInfo> {
 pub(crate) fn page(
     catalogue: &BTreeMap<&str, Behaviour<'_>>,
     evasions: &BTreeMap<&str, Evasion<'_>>,
+    checks: &[(&str, &str)],
     proofs: &Proofs,
 ) -> String {
     let mut page = format!(
@@ -151,6 +152,7 @@ pub(crate) fn page(
     page.push_str(&posture::granted(rows));
     undetected(&mut page, &open);
     evasions::section(&mut page, evasions, proofs);
+    conformance::section(&mut page, checks, proofs);
     stood_on(&mut page, proofs);
     invariants(&mut page);
     rungs(&mut page);

@@ -2,6 +2,7 @@
 //! `BULKHEAD_BLESS=1 cargo test -p monitor --test generated` writes them.
 
 mod claims;
+mod conformance;
 mod coverage;
 mod evasions;
 mod events;
@@ -73,8 +74,11 @@ fn coverage_is_up_to_date() {
     let mut complaints = coverage::complaints(&catalogue);
     complaints.extend(proofs.complaints());
     complaints.extend(evasions::complaints(&evasions, &proofs));
+    let checks = fs::read_to_string(file("docs/checks.tsv")).unwrap();
+    let checks = conformance::read(&checks);
+    complaints.extend(conformance::complaints(&checks, &proofs));
     assert_eq!(complaints, [""; 0]);
-    check("docs/coverage.md", &coverage::page(&catalogue, &evasions, &proofs));
+    check("docs/coverage.md", &coverage::page(&catalogue, &evasions, &checks, &proofs));
 }
 
 #[test]

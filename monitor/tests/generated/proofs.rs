@@ -50,7 +50,7 @@ struct Page {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Column {
     /// For the order.
-    version: Vec<u32>,
+    pub(crate) version: Vec<u32>,
     pub(crate) kernel: String,
     pub(crate) rung: String,
 }
@@ -83,6 +83,15 @@ pub(crate) struct Proof {
     pub(crate) proved: BTreeMap<String, String>,
 }
 
+/// A check of identity or posture that passed somewhere.
+#[derive(Debug)]
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) column: Column,
+    /// `layout/runtime`.
+    pub(crate) places: BTreeSet<String>,
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(crate) struct Proofs {
@@ -90,6 +99,7 @@ pub(crate) struct Proofs {
     pub(crate) proofs: Vec<Proof>,
     /// Sensor and column, and the rung it got.
     pub(crate) sensors: BTreeMap<(String, Column), String>,
+    pub(crate) checks: Vec<Check>,
     /// Lines that are none.
     broken: Vec<String>,
 }
@@ -125,6 +135,11 @@ impl Proofs {
                 ["sensor", name, kernel, rung, got] => {
                     all.sensors.insert((name.to_owned(), Column::new(kernel, rung)), got.to_owned());
                 }
+                ["check", name, kernel, rung, places] => all.checks.push(Check {
+                    name: name.to_owned(),
+                    column: Column::new(kernel, rung),
+                    places: places.split(',').map(str::to_owned).collect(),
+                }),
                 _ => all.broken.push(line.to_owned()),
             }
         }

@@ -32,21 +32,25 @@ impl Stage {
         if !self.flags.wants(name) {
             return Ok(());
         }
-        let name = match kind {
+        let label = match kind {
             Kind::Runc => format!("{name}[{}]", rung.name()),
             other => super::group::label(name, other, rung),
         };
         if let Some(why) = self.flags.leaves_out_own_daemons(rung) {
-            tally.skip(&name, why);
+            tally.skip(&label, why);
             return Ok(());
         }
         let mut runtime = match runtime::open(kind, &self.env)? {
             Ok(runtime) => runtime,
             Err(why) => {
-                tally.skip(&name, &why);
+                tally.skip(&label, &why);
                 return Ok(());
             }
         };
-        tally.settle(&name, check(runtime.as_mut()))
+        let result = check(runtime.as_mut());
+        if !matches!(result, Ok(Some(_))) {
+            self.ledger.check(Some(rung), kind, name, result.is_ok());
+        }
+        tally.settle(&label, result)
     }
 }

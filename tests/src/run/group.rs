@@ -110,6 +110,13 @@ impl Group<'_> {
         self.tally.take(&self.label(&scenario.name), &result.map(drop));
     }
 
+    /// Says whether a container was known as it should, from its start to its end.
+    fn lived(&self, name: &str, passed: bool) {
+        if self.store.is_some() && !self.tally.is_silent() {
+            self.stage.ledger.check(Some(self.rung), self.kind, name, passed);
+        }
+    }
+
     /// Puts the daemon's process id in the place of `{daemon}`; without a daemon the placeholder stays, and fails.
     fn with_daemon(&self, words: &[String]) -> Vec<String> {
         let Some(daemon) = self.store.and_then(Store::daemon) else { return words.to_vec() };
@@ -136,11 +143,13 @@ impl Group<'_> {
 
     /// A container that several scenarios act in, from its start to its end.
     fn shared(&mut self, setup_name: &str, scenarios: &[&Scenario]) -> anyhow::Result<()> {
-        let label = self.label(&format!("life_of_{setup_name}"));
+        let name = format!("life_of_{setup_name}");
+        let label = self.label(&name);
         let mut live = match self.start(setup_name) {
             Ok(live) => live,
             Err(error) => {
                 stop::check()?;
+                self.lived(&name, false);
                 self.tally.fail(&label, &format!("{error:#}"));
                 for scenario in scenarios {
                     self.tally.fail(&self.label(&scenario.name), "no container to act in");
@@ -155,6 +164,7 @@ impl Group<'_> {
         }
         let result = self.end(live);
         stop::check()?;
+        self.lived(&name, result.is_ok());
         self.tally.take(&label, &result);
         Ok(())
     }

@@ -34,7 +34,11 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
         tally.skip(&name, &why);
         return Ok(());
     }
-    tally.settle(&name, Pods::run(stage, rung))
+    let result = Pods::run(stage, rung);
+    if !matches!(result, Ok(Some(_))) {
+        stage.ledger.check(Some(rung), Kind::Cri, NAME, result.is_ok());
+    }
+    tally.settle(&name, result)
 }
 
 struct Pods<'a> {
