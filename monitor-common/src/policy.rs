@@ -242,8 +242,8 @@ pub struct Config {
     pub environ: u32,
     /// 1 if programs of tracepoints can be preempted.
     pub preemptible: u32,
-    /// No meaning.
-    pub reserved: u32,
+    /// 1 if the current task can be had as an object of known type (from 5.11 on).
+    pub typed: u32,
     /// Inode of the initial root directory.
     pub host_root_ino: u64,
     /// Id of the root cgroup of the identity hierarchy.

@@ -18,6 +18,7 @@ use monitor_common::offsets::FieldId as F;
 use crate::account;
 use crate::filter::{Owner, Subject};
 use crate::kernel::Ptr;
+use crate::kernel::task::Task;
 use crate::maps::{BULK, CRITICAL, opaque};
 
 /// `BPF_RB_AVAIL_DATA` (kernel `include/uapi/linux/bpf.h`).
@@ -348,9 +349,15 @@ impl<T: 'static, const N: usize> Out<T, N> {
         self.close(place, len, marks);
     }
 
-    /// Writes the header, with the task that `reserve` was called for, and hands the record over.
+    /// Writes the header, with the current task, which `reserve` was called for, and hands the record over.
     #[inline(always)]
     pub(crate) fn submit(self, subject: &Subject, extra: u16) {
+        self.submit_as(subject, Owner::of(Task::known()), extra);
+    }
+
+    /// The same where programs of cgroups come by, too, which may not ask for [`Task::known`].
+    #[inline(always)]
+    pub(crate) fn submit_anywhere(self, subject: &Subject, extra: u16) {
         self.submit_as(subject, Owner::of(subject.task), extra);
     }
 

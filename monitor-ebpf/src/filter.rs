@@ -8,7 +8,7 @@ use monitor_common::policy::{TaskEntry, confined, task_flags};
 
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::kernel::task::Task;
-use crate::kernel::{Ptr, cgroup, mount, ns};
+use crate::kernel::{Object, Ptr, cgroup, forget, mount, ns};
 use crate::maps::{CGROUPS, TASKS, config, count, daemon_pid};
 
 /// `BPF_NOEXIST`.
@@ -43,7 +43,7 @@ pub(crate) struct Owner {
 impl Owner {
     /// Of this task.
     #[inline(always)]
-    pub(crate) fn of(task: Task) -> Self {
+    pub(crate) fn of<P: Object>(task: Task<P>) -> Self {
         let (uid, euid) = task.uids();
         Self { started: task.started(), uid, euid }
     }
@@ -87,7 +87,22 @@ impl Subject {
         Self::of(Task::current(), (ids >> 32) as u32, ids as u32)
     }
 
-    /// The same for programs that 5.10 does not let ask for the ids.
+    /// True if [`Self::current`] is somebody, at less cost.
+    #[inline(always)]
+    pub(crate) fn is_somebody() -> bool {
+        let ids = bpf_get_current_pid_tgid();
+        if (ids >> 32) as u32 == daemon_pid() {
+            return false;
+        }
+        // SAFETY: only whether there is an entry is asked.
+        if unsafe { TASKS.get(&(ids as u32)) }.is_some() {
+            return true;
+        }
+        let cgroup = cgroup::of_current(Task::current());
+        cgroup != config!(root_cgroup) && container_of(cgroup).is_some()
+    }
+
+    /// As [`Self::current`], for programs that 5.10 does not let ask for the ids.
     #[inline(always)]
     pub(crate) fn current_by_task() -> Option<Self> {
         let task = Task::current();
@@ -179,25 +194,30 @@ pub(crate) fn adopt(task: Task, tid: u32, container: u64) {
 /// Digest of what confines a task: cheap to compute, differs when a namespace, the root's or the working
 /// directory's mount namespace does. Never 0.
 #[inline(always)]
-pub(crate) fn digest(task: Task) -> u64 {
-    let root = mount::namespace_of(task.root().0).0;
-    let cwd = mount::namespace_of(task.cwd().0).0;
+pub(crate) fn digest<P: Object>(task: Task<P>) -> u64 {
+    let (root, cwd) = (task.root().0.address(), task.cwd().0.address());
+    // The verifier lets no program compute with addresses of which it knows the type.
+    let (root, cwd, proxy, user_ns) =
+        forget((root, cwd, task.nsproxy().address().0, task.user_ns().address().0));
+    let root_ns = mount::namespace_of(root).0;
+    // The usual case: both on one mount.
+    let cwd_ns = if cwd == root { root_ns } else { mount::namespace_of(cwd).0 };
     // Odd multipliers mix the addresses, whose low bits are equal.
-    let mut mixed = task.nsproxy().0.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed = (mixed ^ task.user_ns().0).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ root).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed = (mixed ^ cwd).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut mixed = proxy.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ user_ns).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ root_ns).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed = (mixed ^ cwd_ns).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed | 1
 }
 
-/// Compares a container task with what was last seen of it, and reports what no hook explained.
+/// Compares a container task with what was last seen of it, and reports what no hook explained. `task` is the subject's.
 #[inline(always)]
-pub(crate) fn compare(subject: &Subject) {
+pub(crate) fn compare<P: Object>(subject: &Subject, task: Task<P>) {
     if subject.runtime || subject.container == 0 {
         return;
     }
     let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return };
-    let now = digest(subject.task);
+    let now = digest(task);
     // SAFETY: a live map value; this task is the only one to write its entry.
     let before = unsafe { (*entry).state };
     if before != now {
@@ -217,7 +237,8 @@ pub(crate) fn has_changed(subject: &Subject) -> bool {
     let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return false };
     // SAFETY: a live map value; this task is the only one to write its entry.
     let (state, flags, old) = unsafe { ((*entry).state, (*entry).flags, ((*entry).uid, (*entry).euid)) };
-    state != digest(subject.task) || (flags & task_flags::CREDS != 0 && subject.task.uids() != old)
+    let task = Task::known();
+    state != digest(task) || (flags & task_flags::CREDS != 0 && task.uids() != old)
 }
 
 /// Compares how seccomp and `no_new_privs` confine a container task with what was last seen, and reports what has
@@ -228,7 +249,7 @@ pub(crate) fn compare_confined(subject: &Subject) {
         return;
     }
     let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return };
-    let now = subject.task.confined();
+    let now = Task::known().confined();
     // SAFETY: a live map value; this task is the only one to write its entry.
     let before = unsafe { core::mem::replace(&mut (*entry).confined, now) };
     if confined::fell(before, now) && !report_state(subject, state_reason::WEAKENED, before) {
@@ -238,9 +259,9 @@ pub(crate) fn compare_confined(subject: &Subject) {
 }
 
 /// Compares a container task's credentials with those last seen, and reports a change that no watched call
-/// made: a 32-bit call, or a write to kernel memory.
+/// made: a 32-bit call, or a write to kernel memory. `task` is the subject's.
 #[inline(always)]
-pub(crate) fn compare_creds(subject: &Subject) {
+pub(crate) fn compare_creds<P: Object>(subject: &Subject, task: Task<P>) {
     if subject.runtime || subject.container == 0 {
         return;
     }
@@ -250,7 +271,7 @@ pub(crate) fn compare_creds(subject: &Subject) {
     if flags & task_flags::CREDS == 0 {
         return;
     }
-    let (uid, euid) = subject.task.uids();
+    let (uid, euid) = task.uids();
     if uid != old_uid || euid != old_euid {
         report_creds(subject, 0, 0, 0);
     }
@@ -299,7 +320,7 @@ pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
         (*body).user_ns = user_ns.read(F::UserInum);
         (*body).ns_root = ns::root_uid(user_ns);
     }
-    out.submit(subject, 0);
+    out.submit_anywhere(subject, 0);
 }
 
 /// Writes a state record; false if it could not be sent. `before` is what [`compare_confined`] found, else 0.
@@ -376,6 +397,6 @@ fn write_state(subject: &Subject, reason: u32, before: u32) -> bool {
         (*body).gid = cred.read(F::CredGid);
     }
     out.path(cwd, root);
-    out.submit(subject, 0);
+    out.submit_anywhere(subject, 0);
     true
 }

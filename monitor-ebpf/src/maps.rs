@@ -131,7 +131,7 @@ pub(crate) static CONFIG: Config = Config {
     host_root_dev: 0,
     environ: 0,
     preemptible: 0,
-    reserved: 0,
+    typed: 0,
     host_root_ino: 0,
     root_cgroup: 1,
     bulk_budget: BudgetLimit { interval: 0, burst: 0 },

@@ -3,9 +3,9 @@
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
 use monitor_common::event::why;
 use monitor_common::offsets::FieldId as F;
-use monitor_common::policy::{FILE_NAME_MAX, FileName, name_use, watch};
+use monitor_common::policy::{FILE_NAME_MAX, FileId, FileName, name_use, watch};
 
-use crate::kernel::{Ptr, file};
+use crate::kernel::Ptr;
 use crate::maps::{NAMES, WATCHED};
 
 /// What kind of file system a superblock magic stands for (kernel `include/uapi/linux/magic.h`).
@@ -53,10 +53,10 @@ const S_IFBLK: u32 = 0o060_000;
 
 /// Why the opening or making of a device node is worth a record; 0 if it is not.
 #[inline(always)]
-pub(crate) fn device(mode: u32, rdev: u32) -> u32 {
+pub(crate) fn device(mode: u32, rdev: impl FnOnce() -> u32) -> u32 {
     match mode & S_IFMT {
         S_IFBLK => why::BLOCK,
-        S_IFCHR if !usual(rdev) => why::CHAR,
+        S_IFCHR if !usual(rdev()) => why::CHAR,
         _ => 0,
     }
 }
@@ -221,8 +221,15 @@ pub(crate) fn unseal(sealed: u64) -> (u32, u32) {
 /// Classes of an inode.
 #[inline(always)]
 pub(crate) fn class_of(inode: Ptr) -> u32 {
+    class_on(inode, inode.follow(F::InodeSb).read(F::SbDev))
+}
+
+/// The same where the device of its superblock is known.
+#[inline(always)]
+fn class_on(inode: Ptr, dev: u32) -> u32 {
+    let id = FileId { ino: inode.read(F::InodeIno), dev, reserved: 0 };
     // SAFETY: one aligned u32 is read.
-    unsafe { WATCHED.get(&file::id(inode)) }.copied().unwrap_or(0)
+    unsafe { WATCHED.get(&id) }.copied().unwrap_or(0)
 }
 
 /// Most directories between a file and the root of its mount that are looked at.
@@ -236,8 +243,10 @@ const DEPTH: u32 = 24;
 #[inline(always)]
 pub(crate) fn place(vfsmount: Ptr, dentry: Ptr, inode: Ptr, sb: Ptr) -> (u32, u32) {
     let root = vfsmount.follow(F::VfsmountRoot);
-    let mut class = class_of(inode);
-    let above = class_of(root.follow(F::DentryInode));
+    // Everything up to the mount's root is on one superblock.
+    let dev = sb.read(F::SbDev);
+    let mut class = class_on(inode, dev);
+    let above = class_on(root.follow(F::DentryInode), dev);
     let part = root != sb.follow(F::SbRoot);
     let mut unreachable = 0;
     if above != 0 || part {
@@ -245,7 +254,7 @@ pub(crate) fn place(vfsmount: Ptr, dentry: Ptr, inode: Ptr, sb: Ptr) -> (u32, u3
         // DEPTH bounds the loop; what lies deeper counts as reachable.
         for _ in 0..DEPTH {
             if above != 0 {
-                class |= class_of(at.follow(F::DentryInode));
+                class |= class_on(at.follow(F::DentryInode), dev);
             }
             if at == root {
                 break;

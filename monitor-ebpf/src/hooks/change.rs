@@ -243,7 +243,7 @@ fn made_node(ctx: &FExitContext) -> Option<()> {
     let subject = subject()?;
     let rdev = decode_device(ctx.arg::<u32>(3));
     let (path, dentry) = (Ptr(ctx.arg::<u64>(0)), Ptr(ctx.arg::<u64>(1)));
-    let why = watch::device(mode, rdev);
+    let why = watch::device(mode, || rdev);
     let change = Change { mode, rdev, why, ..Change::new(op::MKNOD, path, dentry, ctx.arg(4)) };
     change.report(&subject)
 }

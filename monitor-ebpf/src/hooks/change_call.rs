@@ -56,7 +56,7 @@ pub(crate) fn leave_change(subject: &Subject, call: Call, args: &[u64; 6], ret: 
             // The argument after the name, and the one after that.
             mode = argument(name + 1) as u32 & 0xffff;
             rdev = decode_device(argument(name + 2) as u32);
-            watch::device(mode, rdev)
+            watch::device(mode, || rdev)
         }
         op::CHMOD => {
             mode = argument(name + 1) as u32 & 0o7777;

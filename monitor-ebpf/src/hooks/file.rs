@@ -9,7 +9,8 @@ use monitor_common::policy::watch::LOG;
 
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
-use crate::kernel::{Ptr, file, mount, ns, overlay};
+use crate::kernel::task::Task;
+use crate::kernel::{Object as _, Ptr, file, mount, ns, overlay};
 use crate::preempt;
 use crate::watch::{self, CGROUP2, Kind, NSFS};
 
@@ -35,8 +36,8 @@ fn try_file_open(opened: Ptr, ret: i32) -> Option<()> {
     if subject.runtime {
         return None;
     }
-    filter::compare_creds(&subject);
-    filter::compare(&subject);
+    filter::compare_creds(&subject, Task::known());
+    filter::compare(&subject, Task::known());
     check_open(&subject, opened, ret, 0)
 }
 
@@ -63,7 +64,7 @@ fn judge(subject: &Subject, opened: Ptr) -> Option<(u32, u32)> {
     let inode = file::inode_of(opened);
     let sb = inode.follow(F::InodeSb);
     let magic = sb.read::<u64>(F::SbMagic);
-    if namespace != subject.task.mnt_ns() {
+    if namespace != Task::known().mnt_ns().address() {
         let internal = namespace.0 != 0 && !namespace.is_valid();
         // A memfd, or what an overlay opens below itself; files of namespaces are on such a mount, too.
         if internal && magic != NSFS && !canary {
@@ -74,7 +75,7 @@ fn judge(subject: &Subject, opened: Ptr) -> Option<(u32, u32)> {
         }
     }
     let mode = u32::from(inode.read::<u16>(F::InodeMode));
-    why |= watch::device(mode, inode.read(F::InodeRdev));
+    why |= watch::device(mode, || inode.read(F::InodeRdev));
     let mut why = watch::hidden(u64::from(why), magic as i64) as u32;
     let writing = opened.read::<u32>(F::FileFlags) & WRITING != 0;
     let mut class = 0;

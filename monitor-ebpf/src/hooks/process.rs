@@ -14,7 +14,7 @@ use super::{host_exec, stdio};
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
-use crate::kernel::{Ptr, cgroup, file, forget, mount, ns, overlay};
+use crate::kernel::{Known, Object as _, Ptr, cgroup, file, forget, mount, ns, overlay};
 use crate::maps::{CONTAINERS, TASKS, config, daemon_pid};
 use crate::{storage, twice};
 
@@ -73,7 +73,7 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
     match how {
         transition::NONE => {
             filter::compare_confined(&subject);
-            filter::compare(&subject);
+            filter::compare(&subject, Task::known());
         }
         _ => {
             let entry = how == transition::ENTRY;
@@ -200,7 +200,7 @@ fn become_inside(task: Task, tid: u32, container: u64) {
         tid,
         &TaskEntry {
             container,
-            state: filter::digest(task),
+            state: filter::digest(Task::known()),
             told: 0,
             cap_permitted: cred.cap_permitted,
             flags: task_flags::CREDS,
@@ -293,7 +293,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32, strings
 #[btf_tracepoint(function = "sched_process_fork")]
 fn process_fork(ctx: BtfTracePointContext) -> i32 {
     twice::first(number::FORK, || {
-        try_fork(Task(Ptr(ctx.arg::<u64>(1))));
+        try_fork(Task(Known::argument(ctx.arg::<u64>(1))));
     });
     0
 }
@@ -302,13 +302,13 @@ fn process_fork(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_fork")]
 fn process_fork_2(ctx: BtfTracePointContext) -> i32 {
     twice::second(number::FORK, || {
-        try_fork(Task(Ptr(ctx.arg::<u64>(1))));
+        try_fork(Task(Known::argument(ctx.arg::<u64>(1))));
     });
     0
 }
 
 #[inline(always)]
-fn try_fork(child: Task) -> Option<()> {
+fn try_fork(child: Task<Known>) -> Option<()> {
     let (tid, pid) = (child.tid(), child.tgid());
     let child_cgroup = cgroup::of_task(child);
     let Some(parent) = Subject::current() else {
@@ -316,14 +316,14 @@ fn try_fork(child: Task) -> Option<()> {
         if child_cgroup != config!(root_cgroup)
             && let Some(container) = filter::container_of(child_cgroup)
         {
-            filter::adopt(child, tid, container);
+            filter::adopt(Task(child.0.address()), tid, container);
         }
         return None;
     };
     filter::compare_confined(&parent);
     let mut entry = filter::entry(parent.tid)?;
     if child_cgroup != parent.cgroup {
-        report_born(&parent, child, child_cgroup, &mut entry);
+        report_born(&parent, Task(child.0.address()), child_cgroup, &mut entry);
     }
     filter::put(tid, &entry);
     if tid != pid {
@@ -338,7 +338,10 @@ fn try_fork(child: Task) -> Option<()> {
         });
         out.submit(&parent, 0);
     }
-    if !parent.runtime && parent.container != 0 && child.nsproxy() != parent.task.nsproxy() {
+    if !parent.runtime
+        && parent.container != 0
+        && child.nsproxy().address() != Task::known().nsproxy().address()
+    {
         let names = ns::Inums::of(child);
         if let Some(mut out) = reserve::<Namespace, 0>(Ring::Critical, EventKind::Namespace, &parent) {
             out.body(Namespace {
@@ -384,10 +387,11 @@ fn process_exit_2(_ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn try_exit() -> Option<()> {
     let subject = Subject::current()?;
-    if subject.task.group_dead() {
-        filter::compare_creds(&subject);
+    let task = Task::known();
+    if task.group_dead() {
+        filter::compare_creds(&subject, task);
         if let Some(mut out) = reserve::<Exit, 0>(Ring::Bulk, EventKind::Exit, &subject) {
-            out.body(Exit { code: subject.task.exit_code(), ppid: subject.task.ppid() });
+            out.body(Exit { code: task.exit_code(), ppid: task.ppid() });
             out.submit(&subject, 0);
         }
     }

@@ -10,6 +10,7 @@ use monitor_common::offsets::FieldId as F;
 use crate::emit::{Out, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::sock::{self, AF_ALG, AF_INET, AF_INET6, AF_UNIX, AF_VSOCK};
+use crate::kernel::task::Task;
 use crate::kernel::{Ptr, Zeroable, read_kernel, read_user};
 use crate::maps::{ADDRESSES, TASKS};
 use crate::preempt;
@@ -231,7 +232,7 @@ fn finish(mut out: Out<Socket, TAIL>, subject: &Subject, seen: &Seen, memory: Me
         at if user => out.user_bytes::<MAX>(at, seen.name_len, raced),
         at => out.kernel_bytes::<MAX>(at, seen.name_len),
     }
-    out.submit(subject, 0);
+    out.submit_anywhere(subject, 0);
 }
 
 /// A connect or bind over TCP or UDP that begins, or a datagram: the address is not in a `struct sockaddr`.
@@ -258,8 +259,8 @@ pub(crate) fn report_datagram(subject: &Subject, at: u64, ret: i32) {
 #[inline(always)]
 fn at_address(ctx: &FExitContext, kind: EventKind) -> Option<()> {
     let subject = Subject::current()?;
-    filter::compare_creds(&subject);
-    filter::compare(&subject);
+    filter::compare_creds(&subject, Task::known());
+    filter::compare(&subject, Task::known());
     let ret = ctx.arg::<i32>(3);
     // A connect that goes on is reported at its end, by `unix_stream_connect` or `unix_dgram_connect`.
     let socket = Ptr(ctx.arg::<u64>(0)).follow(F::SocketSk);

@@ -59,8 +59,8 @@ fn v6(ctx: &SockAddrContext) -> Target {
 #[inline(always)]
 fn tell(kind: EventKind, target: Target) -> Option<()> {
     let subject = Subject::current()?;
-    filter::compare_creds(&subject);
-    filter::compare(&subject);
+    filter::compare_creds(&subject, subject.task);
+    filter::compare(&subject, subject.task);
     report_address(&subject, kind, target.family, &target.addr, target.port);
     let entry = TASKS.get_ptr_mut(&subject.tid)?;
     // SAFETY: a live map value; this task is the only one to write its entry.

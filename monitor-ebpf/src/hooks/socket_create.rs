@@ -9,6 +9,7 @@ use monitor_common::offsets::FieldId as F;
 use crate::emit::{Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX};
+use crate::kernel::task::Task;
 use crate::preempt;
 
 /// `SOCK_STREAM`, `SOCK_DGRAM`, `SOCK_RAW`, `SOCK_SEQPACKET` (kernel `include/linux/net.h`).
@@ -70,8 +71,8 @@ fn try_create(ctx: &FExitContext) -> Option<()> {
         return None;
     }
     let subject = Subject::current()?;
-    filter::compare_creds(&subject);
-    filter::compare(&subject);
+    filter::compare_creds(&subject, Task::known());
+    filter::compare(&subject, Task::known());
     report(&subject, family, sock_type, protocol, ctx.arg::<i32>(6));
     Some(())
 }

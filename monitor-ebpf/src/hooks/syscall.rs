@@ -12,7 +12,7 @@ use monitor_common::twice::SYS_EXIT;
 use super::{call, change_call, control, datagram, ioctl, memory, ptrace, receive, sensitive, socket_create};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
-use crate::kernel::{Ptr, forget, read_user, regs};
+use crate::kernel::{Known, forget, read_user, regs};
 use crate::maps::{CALL_PROGRAMS, CALL_TABLE};
 use crate::{preempt, twice};
 
@@ -22,7 +22,7 @@ struct Ended {
     /// Number of the [`Call`].
     call: u32,
     entry: Entry,
-    regs: Ptr,
+    regs: Known,
 }
 
 /// By which way a call came into the kernel: where its arguments are.
@@ -55,7 +55,7 @@ fn sys_exit_2(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn dispatch(ctx: &BtfTracePointContext) {
     // The verifier lets no program go by a tail call while preemption is off: that one switches it off itself.
-    let ended = preempt::off(|| Ended::read(ctx).filter(|_| Subject::current().is_some()));
+    let ended = preempt::off(|| Ended::read(ctx).filter(|_| Subject::is_somebody()));
     if let Some(ended) = ended {
         // SAFETY: nothing here needs dropping; if there is no program for the call, this one just ends.
         unsafe { CALL_PROGRAMS.tail_call(ctx, ended.call) };
@@ -70,9 +70,9 @@ impl Ended {
         if place == 0 {
             return None;
         }
-        let regs = Ptr(ctx.arg::<u64>(0));
+        let regs = Known::argument(ctx.arg::<u64>(0));
         let (mut call, mut entry) = (table::native(place), Entry::Native);
-        if Task::current().in_compat_call() {
+        if Task::known().in_compat_call() {
             (call, entry) = (table::compat(place), Entry::Compat);
         }
         if call == table::MULTIPLEXED {
@@ -93,7 +93,7 @@ impl Ended {
 
 /// Not inlined: the stack that it needs is not the caller's.
 #[inline(never)]
-fn read_arguments(regs: Ptr, entry: u32, to: &mut [u64; 6]) {
+fn read_arguments(regs: Known, entry: u32, to: &mut [u64; 6]) {
     *to = if entry == Entry::Native as u32 {
         regs::ended_arguments(regs)
     } else if entry == Entry::Compat as u32 {
@@ -139,8 +139,8 @@ fn go_on(ctx: &BtfTracePointContext, changed: Option<bool>) {
 fn call_compare(_ctx: BtfTracePointContext) -> i32 {
     preempt::off(|| {
         if let Some(subject) = Subject::current() {
-            filter::compare_creds(&subject);
-            filter::compare(&subject);
+            filter::compare_creds(&subject, Task::known());
+            filter::compare(&subject, Task::known());
         }
     });
     twice::end(SYS_EXIT);

@@ -35,6 +35,6 @@ fn try_write(ctx: &SysctlContext) -> Option<()> {
     out.filled::<STRING_MAX>(|to| unsafe { bpf_sysctl_get_name(of, to.cast(), STRING_MAX as u64, 0) });
     // SAFETY: as above.
     out.filled::<STRING_MAX>(|to| unsafe { bpf_sysctl_get_new_value(of, to.cast(), STRING_MAX as u64) });
-    out.submit(&subject, 0);
+    out.submit_anywhere(&subject, 0);
     Some(())
 }

@@ -11,6 +11,7 @@ use monitor_common::call::Call;
 
 use super::{call, memory, ptrace, sensitive};
 use crate::filter::{self, Subject};
+use crate::kernel::task::Task;
 use crate::kernel::{Ptr, read_kernel, regs};
 use crate::preempt;
 
@@ -33,7 +34,7 @@ fn at_exit(
     let args = if compat { regs::compat_arguments(regs) } else { regs::arguments(regs) };
     leave(&subject, call, &args, ctx.arg::<i64>(1));
     // What the call changed is remembered, so that it is not reported again as unexplained.
-    filter::compare(&subject);
+    filter::compare(&subject, Task::known());
     Some(())
 }
 

@@ -5,7 +5,7 @@ use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::KEY_V1;
 
 use super::task::Task;
-use super::{Ptr, read_kernel};
+use super::{Object, Ptr, read_kernel};
 use crate::maps::config;
 
 /// Id of a cgroup as Bulkhead counts it: of the v2 hierarchy, or marked as v1. `None` if the cgroup belongs to
@@ -46,11 +46,12 @@ fn kernfs_id(node: Ptr) -> u64 {
 
 /// Id of a task's cgroup in the identity hierarchy.
 #[inline(always)]
-pub(crate) fn of_task(task: Task) -> u64 {
+pub(crate) fn of_task<P: Object>(task: Task<P>) -> u64 {
     let set = task.0.follow(F::TaskCgroups);
     if config!(cgroup_v2) == 1 {
-        kernfs_id(set.follow(F::CssSetDfl).follow(F::CgroupKn))
+        set.follow(F::CssSetDfl).follow(F::CgroupKn).read(F::KnId)
     } else {
+        let set = set.address();
         let css = Ptr(read_kernel::<u64>(set.inside(F::CssSetSubsys).0 + u64::from(config!(v1_subsys)) * 8));
         kernfs_id(css.follow(F::CssCgroup).follow(F::CgroupKn)) | KEY_V1
     }

@@ -3,7 +3,7 @@
 use monitor_common::offsets::FieldId as F;
 
 use super::task::Task;
-use super::{Ptr, read_kernel};
+use super::{Object, Ptr, read_kernel};
 
 /// Inode numbers of a task's namespaces; 0 where unknown.
 #[derive(Clone, Copy, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Inums {
 impl Inums {
     /// Of a task.
     #[inline(always)]
-    pub(crate) fn of(task: Task) -> Self {
+    pub(crate) fn of<P: Object>(task: Task<P>) -> Self {
         let proxy = task.nsproxy();
         Self {
             mnt: proxy.follow(F::NsproxyMnt).read(F::MntInum),

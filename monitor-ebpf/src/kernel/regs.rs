@@ -2,7 +2,7 @@
 
 use monitor_common::offsets::FieldId as F;
 
-use super::{Ptr, offset, read_kernel};
+use super::{Object, offset, read_kernel};
 use crate::maps::config;
 
 /// The number of the call, `u32::MAX` if this kernel keeps it elsewhere. `regs` must be the pointer that a typed
@@ -18,10 +18,10 @@ pub(crate) fn number(regs: *const u8) -> u32 {
 
 /// The arguments, as `__x64_sys_*` and `__arm64_sys_*` get them.
 #[inline(always)]
-pub(crate) fn arguments(regs: Ptr) -> [u64; 6] {
+pub(crate) fn arguments<P: Object>(regs: P) -> [u64; 6] {
     if config!(aarch64) == 1 {
         // All six names resolve to the array `regs`.
-        return read_kernel(regs.inside(F::RegsDi).0);
+        return read_kernel(regs.address().inside(F::RegsDi).0);
     }
     [
         regs.read(F::RegsDi),
@@ -35,7 +35,7 @@ pub(crate) fn arguments(regs: Ptr) -> [u64; 6] {
 
 /// The arguments once the call has ended: on arm64 the result has taken the first one's place.
 #[inline(always)]
-pub(crate) fn ended_arguments(regs: Ptr) -> [u64; 6] {
+pub(crate) fn ended_arguments<P: Object>(regs: P) -> [u64; 6] {
     let mut args = arguments(regs);
     if config!(aarch64) == 1 {
         args[0] = regs.read(F::RegsOrigX0);
@@ -45,7 +45,7 @@ pub(crate) fn ended_arguments(regs: Ptr) -> [u64; 6] {
 
 /// The arguments of a 32-bit call of x86 (`int 0x80`, `sysenter`), which leaves them as they were.
 #[inline(always)]
-pub(crate) fn compat_arguments(regs: Ptr) -> [u64; 6] {
+pub(crate) fn compat_arguments<P: Object>(regs: P) -> [u64; 6] {
     // The names are those of the 64-bit registers; a 32-bit program has only their lower halves.
     [
         regs.read::<u32>(F::RegsBx),

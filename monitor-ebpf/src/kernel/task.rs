@@ -4,12 +4,12 @@ use aya_ebpf::helpers::generated::bpf_get_current_task;
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::confined;
 
-use super::{Ptr, read_kernel};
+use super::{Known, Object, Ptr, read_kernel};
 use crate::maps::config;
 
 /// A task.
 #[derive(Clone, Copy)]
-pub(crate) struct Task(pub(crate) Ptr);
+pub(crate) struct Task<P = Ptr>(pub(crate) P);
 
 /// What Bulkhead reads of a task's credentials.
 #[derive(Clone, Copy, Default)]
@@ -32,7 +32,17 @@ impl Task {
         // SAFETY: the helper has no preconditions.
         Self(Ptr(unsafe { bpf_get_current_task() }))
     }
+}
 
+impl Task<Known> {
+    /// The current task in a program that is not one of a cgroup, see [`Known`].
+    #[inline(always)]
+    pub(crate) fn known() -> Self {
+        Self(Known::current_task())
+    }
+}
+
+impl<P: Object> Task<P> {
     #[inline(always)]
     pub(crate) fn tid(self) -> u32 {
         self.0.read(F::TaskPid)
@@ -68,13 +78,13 @@ impl Task {
     }
 
     #[inline(always)]
-    pub(crate) fn nsproxy(self) -> Ptr {
+    pub(crate) fn nsproxy(self) -> P {
         self.0.follow(F::TaskNsproxy)
     }
 
     /// The mount namespace's address.
     #[inline(always)]
-    pub(crate) fn mnt_ns(self) -> Ptr {
+    pub(crate) fn mnt_ns(self) -> P {
         self.nsproxy().follow(F::NsproxyMnt)
     }
 
@@ -85,7 +95,7 @@ impl Task {
     }
 
     #[inline(always)]
-    pub(crate) fn exe_file(self) -> Ptr {
+    pub(crate) fn exe_file(self) -> P {
         self.0.follow(F::TaskMm).follow(F::MmExeFile)
     }
 
@@ -137,7 +147,7 @@ impl Task {
     /// The objective credentials: the subjective ones are replaced for a while by file systems (overlayfs opens
     /// with the mounter's) and by io_uring, which is no change of the task.
     #[inline(always)]
-    pub(crate) fn cred_ptr(self) -> Ptr {
+    pub(crate) fn cred_ptr(self) -> P {
         self.0.follow(F::TaskCred)
     }
 
@@ -150,14 +160,15 @@ impl Task {
 
     /// Address of the user namespace.
     #[inline(always)]
-    pub(crate) fn user_ns(self) -> Ptr {
+    pub(crate) fn user_ns(self) -> P {
         self.cred_ptr().follow(F::CredUserNs)
     }
 
     /// The effective credentials.
     #[inline(always)]
     pub(crate) fn cred(self) -> Cred {
-        let cred = self.cred_ptr();
+        // Sets of capabilities are of two words up to 6.2: none that a plain load could read at once.
+        let cred = self.cred_ptr().address();
         Cred {
             uid: cred.read(F::CredUid),
             gid: cred.read(F::CredGid),
@@ -198,19 +209,19 @@ impl Task {
         if fd >= table.read::<u32>(F::FdtMax) {
             return Ptr::NULL;
         }
-        Ptr(read_kernel::<u64>(table.follow(F::FdtFd).0 + u64::from(fd) * 8))
+        Ptr(read_kernel::<u64>(table.read::<u64>(F::FdtFd) + u64::from(fd) * 8))
     }
 
     /// Mount and dentry of the root directory.
     #[inline(always)]
-    pub(crate) fn root(self) -> (Ptr, Ptr) {
+    pub(crate) fn root(self) -> (P, P) {
         let fs = self.0.follow(F::TaskFs);
         (fs.follow(F::FsRootMnt), fs.follow(F::FsRootDentry))
     }
 
     /// Mount and dentry of the working directory.
     #[inline(always)]
-    pub(crate) fn cwd(self) -> (Ptr, Ptr) {
+    pub(crate) fn cwd(self) -> (P, P) {
         let fs = self.0.follow(F::TaskFs);
         (fs.follow(F::FsPwdMnt), fs.follow(F::FsPwdDentry))
     }

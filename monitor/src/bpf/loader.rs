@@ -194,7 +194,11 @@ pub fn load(
     let kernel = AyaBtf::parse(&raw, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
     let preemptible = preempt::is_possible(&types);
-    let config = Config { preemptible: u32::from(preemptible), ..options.config };
+    let config = Config {
+        preemptible: u32::from(preemptible),
+        typed: u32::from(types.has_function("bpf_get_current_task_btf")),
+        ..options.config
+    };
     let mut bpf = create(options, config, &preempt::link(options.object, &types), &table.table)?;
     let mut maps = Maps::loaded(&mut bpf);
     if let Some(pins) = options.pins {
