@@ -17,6 +17,7 @@ use crate::process::{MAX_ANCESTORS, Process, ProcessKey, ProcessTable};
 mod accounts;
 mod bad;
 mod canary;
+mod ended;
 mod engines;
 mod executables;
 mod postures;
@@ -167,10 +168,7 @@ impl Pipeline {
             Some(Change::Gone(key)) => self.say(ev.header.time, key, Said::Gone),
             None => return,
         }
-        for container in self.containers.take_unanswered() {
-            let body = Body::Container { container: &container, change: Said::Updated };
-            self.emitter.emit(ev.header.time, body);
-        }
+        self.say_unanswered(ev.header.time);
     }
 
     fn say(&mut self, time: u64, key: ContainerKey, change: Said) {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::ends::Ends;
 use super::hot::{Mailbox, Wake};
 use super::start::boot_now;
 use super::trust;
@@ -41,6 +42,7 @@ impl Edge {
     /// Runs until the hot thread hangs up.
     pub(super) fn run(mut self, questions: &Receiver<ResolveRequest>, mailbox: &Mailbox) {
         let (mut accounts, mut trust, mut written) = (Instant::now(), Instant::now(), Instant::now());
+        let mut ends = Ends::new();
         loop {
             match questions.recv_timeout(ACCOUNTS.saturating_sub(accounts.elapsed())) {
                 Ok(question) => {
@@ -66,6 +68,9 @@ impl Edge {
             if self.written.is_some_and(|every| written.elapsed() >= every) {
                 written = Instant::now();
                 mailbox.send(Wake::Do(Box::new(Pipeline::accounts)));
+            }
+            if !ends.step(&self.resolver, &mut self.control, mailbox) {
+                return;
             }
             if trust.elapsed() >= TRUST {
                 trust = Instant::now();

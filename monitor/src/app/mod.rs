@@ -6,6 +6,7 @@ mod canary_files;
 mod delivery;
 mod doctor;
 mod edge;
+mod ends;
 mod engines;
 mod hash;
 mod hot;

@@ -4,7 +4,7 @@ use super::maps::Maps;
 use aya::maps::{Array, HashMap, MapData};
 use monitor_common::event::EventKind;
 use monitor_common::network::Address;
-use monitor_common::policy::{CgroupEntry, ContainerEntry, FileId, FileName, TaskEntry};
+use monitor_common::policy::{CgroupEntry, ContainerEntry, FileId, FileName, KEY_MNT_NS, TaskEntry};
 
 macro_rules! pod {
     ($($name:ident($inner:ty)),+) => {$(
@@ -27,6 +27,9 @@ pod!(
 
 /// `BPF_NOEXIST`: what the kernel side wrote first is newer than what a scan found.
 const NOEXIST: u64 = 1;
+
+/// `BPF_EXIST`: only what is there is changed.
+const EXIST: u64 = 2;
 
 /// The maps that both sides write.
 pub struct Control {
@@ -103,6 +106,23 @@ impl Control {
             ignore_existing(self.storage.insert(key, container, NOEXIST), "STORAGE")?;
         }
         ignore_existing(self.containers.insert(container, ContainerPod(entry), NOEXIST), "CONTAINERS")
+    }
+
+    /// Forgets that a container was entered, because it has no process any more: the next one that a runtime puts there
+    /// is a new container. Its cgroup stays known until it is removed.
+    pub fn left(&mut self, container: u64) {
+        // What is not there was removed with its cgroup.
+        let Ok(ContainerPod(entry)) = self.containers.get(&container, 0) else { return };
+        for key in entry.storage().into_iter().filter(|key| *key != 0) {
+            if self.storage.get(&key, 0).is_ok_and(|owner| owner == container) {
+                let _ = self.storage.remove(&key);
+            }
+        }
+        let _ = if container & KEY_MNT_NS == 0 {
+            self.containers.insert(container, ContainerPod(ContainerEntry::default()), EXIST)
+        } else {
+            self.containers.remove(&container)
+        };
     }
 
     /// Makes a task that is already running known, unless the kernel side has done so.

@@ -6,6 +6,7 @@
 pub mod bundle;
 mod capability;
 pub mod cgroup;
+mod empty;
 mod engine_files;
 mod host;
 mod identity;
@@ -29,7 +30,7 @@ pub(crate) use host::{read_file, read_start};
 pub(crate) use identity::{engine_of_namespace, fill, keep_labels};
 pub use kubepods::{Qos, pod_in_path};
 pub use pattern::{PathMatch, container_in_path};
-pub use registry::{Change, Registry};
+pub use registry::{Change, Registry, Suspect};
 pub use resolve::{ResolveRequest, Resolver, RuntimeInvocation};
 pub use scan::{Scanned, ScannedTask};
 pub use supervisor::Supervisor;

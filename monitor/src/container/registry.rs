@@ -1,5 +1,7 @@
 //! The containers as the hot thread knows them: made, entered and forgotten by records. No I/O, no clock.
 
+mod end;
+
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
@@ -17,6 +19,8 @@ const GONE_KEPT: usize = 1024;
 /// Cgroups made lately whose paths are kept, for a container whose attach record was lost.
 const MADE_KEPT: usize = 64;
 
+pub use end::Suspect;
+
 /// Why a container that has long been gone is not known.
 const FORGOTTEN: &str = "it was gone, and more than a thousand others after it, before it was found out";
 
@@ -28,7 +32,7 @@ pub enum Change {
     /// Its first own program starts, or it was found running; the baseline is set. It may be the first that
     /// is heard of it.
     Entered(ContainerKey),
-    /// Its cgroup was removed.
+    /// Its cgroup was removed, or it has had no process for a while.
     Gone(ContainerKey),
 }
 
@@ -37,6 +41,8 @@ struct Entry {
     container: Container,
     request: ResolveRequest,
     gone: bool,
+    /// True if it is gone because it had no process; its cgroup may still be there.
+    emptied: bool,
     /// True while a question about it waits for the edge.
     asked: bool,
     tally: Tally,
@@ -110,7 +116,7 @@ impl Registry {
         self.entries.get(&key).map(|entry| &entry.container)
     }
 
-    /// True if the container's cgroup was removed, or nothing is known of it.
+    /// True if the container is gone, or nothing is known of it.
     pub fn is_gone(&self, key: ContainerKey) -> bool {
         self.entries.get(&key).is_none_or(|entry| entry.gone)
     }
@@ -248,7 +254,8 @@ impl Registry {
         if known || self.create(key, &[], header.pid, invocation(header.pid, procs)) {
             self.last = key;
         }
-        (!known && self.last == key).then_some(Change::Created(key))
+        let is_new = if known { self.comes_back(key) } else { self.last == key };
+        is_new.then_some(Change::Created(key))
     }
 
     fn cgroup(&mut self, ev: &EventRef<'_>, cgroup: &Cgroup, procs: &ProcessTable) -> Option<Change> {
@@ -278,14 +285,8 @@ impl Registry {
             }
             cgroup_op::RMDIR => {
                 let top = !dst.is_host() && dst.0 & KEY_MNT_NS == 0 && dst.0 & !KEY_V1 == cgroup.id;
-                let entry = self.entries.get_mut(&dst).filter(|entry| top && !entry.gone)?;
-                entry.gone = true;
-                self.gone.push_back(dst);
-                if self.gone.len() > GONE_KEPT
-                    && let Some(old) = self.gone.front().copied()
-                {
-                    self.forget(old);
-                }
+                self.entries.get(&dst).filter(|entry| top && !entry.gone)?;
+                self.leave(dst);
                 Some(Change::Gone(dst))
             }
             _ => None,
@@ -294,6 +295,10 @@ impl Registry {
 
     fn enter(&mut self, header: &Header, state: &State, procs: &ProcessTable) -> Option<Change> {
         let key = ContainerKey(header.container);
+        // One that had no process any more is entered: that is another one, in the same place.
+        if self.entries.get(&key).is_some_and(|entry| entry.emptied) {
+            self.forget(key);
+        }
         let known = self.entries.contains_key(&key);
         if !known && !self.create(key, &[], header.pid, invocation(header.pid, procs)) {
             return None;
@@ -347,7 +352,8 @@ impl Registry {
             baseline: None,
             mismatches: Vec::new(),
         };
-        let entry = Entry { container, request, gone: false, asked: false, tally: Tally::default() };
+        let entry =
+            Entry { container, request, gone: false, emptied: false, asked: false, tally: Tally::default() };
         self.entries.insert(entry.container.key, entry);
         true
     }

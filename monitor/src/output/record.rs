@@ -126,7 +126,7 @@ pub enum Change {
     Entered,
     /// Its identity became known, or changed.
     Updated,
-    /// Its cgroup was removed.
+    /// Its cgroup was removed, or it has had no process for a while.
     Gone,
 }
 

@@ -186,7 +186,7 @@ impl Pipeline {
         self.run.1 += 1;
     }
 
-    fn count_run(&mut self) {
+    pub(super) fn count_run(&mut self) {
         self.containers.add_received(self.run.0, std::mem::take(&mut self.run.1));
     }
 

@@ -1,6 +1,7 @@
 //! The table of processes: one slot a process, bounded in number and in bytes.
 
 mod ancestors;
+mod living;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,6 @@ use super::program::Programs;
 use super::text::{append_path, set_list};
 use super::{Process, ProcessKey};
 use crate::container::ContainerKey;
-
 pub use ancestors::{Ancestors, MAX_ANCESTORS};
 
 /// Start times read from `/proc` are floored to clock ticks of 10 ms (`USER_HZ` is 100 on every Linux).

@@ -26,7 +26,7 @@ const PURE: &[&str] = &[
     "monitor/src/process/",
     "monitor/src/detect/",
     "monitor/src/pipeline",
-    "monitor/src/container/registry.rs",
+    "monitor/src/container/registry",
     "monitor/src/container/runtime.rs",
     "monitor/src/container/pattern.rs",
     "monitor/src/container/kubepods.rs",

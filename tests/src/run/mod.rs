@@ -3,6 +3,7 @@
 mod alone;
 mod arguments;
 mod crowd;
+mod ends;
 mod engines;
 mod granted;
 mod group;
@@ -239,6 +240,7 @@ impl Stage {
         hashes::run(self, rung, tally)?;
         granted::run(self, rung, tally)?;
         crowd::run(self, rung, tally)?;
+        ends::run(self, rung, tally)?;
         nested::run(self, rung, tally)?;
         pods::run(self, rung, tally)?;
         engines::run(self, rung, tally)?;

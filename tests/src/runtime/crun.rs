@@ -1,10 +1,11 @@
 //! crun, called directly.
 
 use std::fs;
+use std::process::Command;
 use std::rc::Rc;
 
 use super::oci::{Oci, View};
-use super::{Env, need};
+use super::{Env, Spec, need};
 use crate::host::Layout;
 
 pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Oci> {
@@ -14,4 +15,16 @@ pub(super) fn open(env: Rc<Env>) -> anyhow::Result<Oci> {
     let refuses = env.host.layout == Layout::Hybrid && controllers.is_some_and(|c| !c.trim().is_empty());
     let view = if refuses { View::Branch } else { View::Host };
     Oci::open(env, need("crun")?, view)
+}
+
+/// What runs a container in the caller's cgroup, and removes it at its end.
+///
+/// # Errors
+/// There is no crun, or its files cannot be written.
+pub fn without_cgroup(env: &Rc<Env>, spec: &Spec<'_>) -> anyhow::Result<Command> {
+    let oci = open(env.clone())?;
+    let bundle = oci.bundle(spec)?;
+    let mut command = oci.command()?;
+    command.arg("--cgroup-manager=disabled").arg("run").arg("--bundle").arg(bundle).arg(spec.name);
+    Ok(command)
 }

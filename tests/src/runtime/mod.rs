@@ -14,6 +14,7 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use crun::without_cgroup;
 use serde::Deserialize;
 
 use crate::cgroups::Branch;

@@ -44,7 +44,7 @@ impl Oci {
         Ok(Self { env, program, root, view, live: Vec::new() })
     }
 
-    fn command(&self) -> anyhow::Result<Command> {
+    pub(super) fn command(&self) -> anyhow::Result<Command> {
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.root.join("state"));
         if self.view == View::Branch {
@@ -54,7 +54,7 @@ impl Oci {
         Ok(command)
     }
 
-    fn bundle(&self, spec: &Spec<'_>) -> anyhow::Result<PathBuf> {
+    pub(super) fn bundle(&self, spec: &Spec<'_>) -> anyhow::Result<PathBuf> {
         let at = self.root.join(spec.name);
         fs::create_dir_all(&at)?;
         let cgroup = match self.view {

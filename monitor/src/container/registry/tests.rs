@@ -219,3 +219,41 @@ fn a_child_born_in_a_new_cgroup_makes_a_container() {
     assert_eq!((hint.pid, hint.cgroup_path.as_str()), (21, "/born"));
     assert_eq!(hint.runtime.as_ref().map(|run| run.pid), Some(20));
 }
+
+#[test]
+fn a_container_without_a_process_is_gone_until_one_comes() {
+    let key = ContainerKey(KEY);
+    let mut w = World::new();
+    w.runtime();
+    w.attach(KEY);
+    w.state(KEY, state_reason::ENTRY);
+    w.registry.add_received(key, 7);
+    let procs = ProcessTable::default();
+    let suspects = w.registry.suspects(&procs, false);
+    assert_eq!((suspects.len(), suspects[0].key, suspects[0].received), (1, key, 7));
+    assert_eq!(suspects[0].cgroup_path, "/docker/x");
+    assert!(!w.registry.end(key, 6), "a record came meanwhile");
+    assert!(w.registry.end(key, 7) && w.registry.is_gone(key));
+    assert!(!w.registry.end(key, 7) && w.registry.suspects(&procs, true).is_empty());
+    assert_eq!(
+        w.state(KEY, state_reason::CHANGE),
+        Some(Change::Created(key)),
+        "a process is there after all"
+    );
+    assert!(!w.registry.is_gone(key) && w.registry.get(key).is_some_and(|c| c.baseline.is_some()));
+    assert!(w.registry.end(key, 7));
+    assert_eq!(w.rmdir(KEY, KEY), None, "it is said once");
+    assert_eq!(w.state(KEY, state_reason::ENTRY), Some(Change::Entered(key)), "another one in its place");
+    assert_eq!(w.rmdir(KEY, KEY), Some(Change::Gone(key)));
+}
+
+#[test]
+fn containers_without_a_cgroup_are_asked_about_with_their_processes() {
+    let key = KEY | KEY_MNT_NS;
+    let mut w = World::new();
+    w.state(key, state_reason::ENTRY);
+    assert!(w.registry.suspects(&w.procs, false).is_empty(), "its first process lives");
+    let suspects = w.registry.suspects(&w.procs, true);
+    assert_eq!((suspects.len(), suspects[0].processes.len()), (1, 1));
+    assert!(w.registry.end(ContainerKey(key), suspects[0].received));
+}

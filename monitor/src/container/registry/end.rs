@@ -1,0 +1,87 @@
+//! Containers whose end nobody tells: their cgroup stays, with no process in it, or they never had one.
+
+use hashbrown::HashMap;
+use monitor_common::policy::KEY_MNT_NS;
+
+use super::{Entry, GONE_KEPT, Registry};
+use crate::container::ContainerKey;
+use crate::process::{ProcessKey, ProcessTable};
+
+/// A container that may have ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suspect {
+    /// Which container.
+    pub key: ContainerKey,
+    /// Path of its top cgroup, as the kernel gave it; empty if it is not known.
+    pub cgroup_path: String,
+    /// Of one without a cgroup of its own, the processes that did not end, as far as records told.
+    pub processes: Vec<ProcessKey>,
+    /// Records of it so far: if one more comes, it lives.
+    pub received: u64,
+}
+
+impl Registry {
+    /// The containers whose first process has ended, or all that are not gone: a record of that end may be lost.
+    pub fn suspects(&self, procs: &ProcessTable, all: bool) -> Vec<Suspect> {
+        let lives = |entry: &Entry| {
+            procs.get(entry.request.pid).is_some_and(|p| !p.exited && p.container == entry.container.key)
+        };
+        let wanted = self.entries.values().filter(|entry| !entry.gone && (all || !lives(entry)));
+        let mut suspects: Vec<Suspect> = wanted
+            .map(|entry| Suspect {
+                key: entry.container.key,
+                cgroup_path: entry.container.cgroup_path.clone(),
+                processes: Vec::new(),
+                received: entry.tally.received,
+            })
+            .collect();
+        let shared = suspects.iter_mut().filter(|suspect| suspect.key.0 & KEY_MNT_NS != 0);
+        let mut shared: HashMap<ContainerKey, &mut Suspect> =
+            shared.map(|suspect| (suspect.key, suspect)).collect();
+        if !shared.is_empty() {
+            for (key, process) in procs.living() {
+                if let Some(suspect) = shared.get_mut(&key) {
+                    suspect.processes.push(process);
+                }
+            }
+        }
+        drop(shared);
+        suspects
+    }
+
+    /// Takes in that a container had no process for a while, in which no record of it may have come. True if it is gone
+    /// by that. A record that comes later takes it back.
+    pub fn end(&mut self, key: ContainerKey, received: u64) -> bool {
+        let same = |entry: &&mut Entry| !entry.gone && entry.tally.received == received;
+        let Some(entry) = self.entries.get_mut(&key).filter(same) else { return false };
+        entry.emptied = true;
+        self.leave(key);
+        true
+    }
+
+    /// Counts a container among those that are gone, of which the oldest is forgotten.
+    pub(super) fn leave(&mut self, key: ContainerKey) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.gone = true;
+        }
+        // The next record of it is looked at.
+        if self.last == key {
+            self.last = ContainerKey::HOST;
+        }
+        self.gone.push_back(key);
+        if self.gone.len() > GONE_KEPT
+            && let Some(old) = self.gone.front().copied()
+        {
+            self.forget(old);
+        }
+    }
+
+    /// Takes back that a container is gone, if that was because it had no process. True if it was.
+    pub(super) fn comes_back(&mut self, key: ContainerKey) -> bool {
+        let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.emptied) else { return false };
+        entry.gone = false;
+        entry.emptied = false;
+        self.gone.retain(|gone| *gone != key);
+        true
+    }
+}
