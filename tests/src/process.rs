@@ -121,6 +121,12 @@ impl Service {
         self.child.id()
     }
 
+    /// Ends it without a warning.
+    pub fn kill(mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+    }
+
     /// Waits until `ready` says so.
     ///
     /// # Errors

@@ -34,12 +34,12 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
     stage.alone("engine_unknown", rung, tally, |runtime| stage.engine_unknown(rung, runtime))
 }
 
-fn engine_of(runtime: &dyn Runtime) -> anyhow::Result<Engine> {
+pub(super) fn engine_of(runtime: &dyn Runtime) -> anyhow::Result<Engine> {
     runtime.engine().context("no engine")
 }
 
 /// A record that says what is known of a container.
-fn is_update(record: &Record, container: &Container) -> bool {
+pub(super) fn is_update(record: &Record, container: &Container) -> bool {
     record.class() == "container" && record.container_id() == Some(container.id.as_str())
 }
 
@@ -48,7 +48,7 @@ fn is_named(record: &Record) -> bool {
     record.container_text("image_id").is_some_and(|id| id.starts_with("sha256:"))
 }
 
-fn is_engine(record: &Record, socket: &std::path::Path) -> bool {
+pub(super) fn is_engine(record: &Record, socket: &std::path::Path) -> bool {
     record.class() == "status"
         && record.status() == "engine"
         && record.word("socket") == socket.display().to_string()
@@ -56,7 +56,7 @@ fn is_engine(record: &Record, socket: &std::path::Path) -> bool {
 
 impl Stage {
     /// A daemon that asks these engines alone.
-    fn asking(&self, rung: Rung, engines: &[String]) -> anyhow::Result<Result<Daemon, String>> {
+    pub(super) fn asking(&self, rung: Rung, engines: &[String]) -> anyhow::Result<Result<Daemon, String>> {
         let mut words = vec!["--no-engines".to_owned()];
         words.extend(engines.iter().flat_map(|engine| ["--engine".to_owned(), engine.clone()]));
         Ok(match self.start_daemon(rung, &[], None, "exec", &words)? {
@@ -65,7 +65,12 @@ impl Stage {
         })
     }
 
-    fn wait(&self, store: &Store, what: &str, wanted: impl Fn(&Record) -> bool) -> anyhow::Result<Record> {
+    pub(super) fn wait(
+        &self,
+        store: &Store,
+        what: &str,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> anyhow::Result<Record> {
         let found = store.wait_for(self.limits.record, wanted)?;
         found.with_context(|| {
             let all = store.all();

@@ -5,6 +5,7 @@ mod arguments;
 mod crowd;
 mod ends;
 mod engines;
+mod faults;
 mod granted;
 mod group;
 mod hashes;
@@ -244,6 +245,7 @@ impl Stage {
         nested::run(self, rung, tally)?;
         pods::run(self, rung, tally)?;
         engines::run(self, rung, tally)?;
+        faults::run(self, rung, tally)?;
         reverse::run(self, rung, tally)
     }
 

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
-use super::{Container, Env, Leftovers, Runtime, Spec, need};
+use anyhow::Context as _;
+
+use super::{Container, Engine, Env, Leftovers, Runtime, Spec, need};
 use crate::bundle;
 use crate::process::{self, Service};
 
@@ -28,8 +30,22 @@ pub(super) struct Containerd {
     runc: PathBuf,
     execs: u32,
     live: Vec<String>,
-    _daemon: Service,
+    daemon: Option<Service>,
     _leftovers: Leftovers,
+}
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("containerd.sock")
+}
+
+/// Starts the engine, and waits until it listens.
+fn daemon(env: &Env, folder: &Path) -> anyhow::Result<Service> {
+    let mut command = Command::new(need("containerd")?);
+    command.arg("--config").arg(folder.join("config.toml"));
+    let mut daemon = Service::start(&mut command, &folder.join("log"))?;
+    let path = socket(folder);
+    daemon.wait_until(env.limit, || UnixStream::connect(&path).is_ok())?;
+    Ok(daemon)
 }
 
 impl Containerd {
@@ -39,23 +55,19 @@ impl Containerd {
         let configuration = CONFIGURATION.replace("@FOLDER@", &folder.display().to_string());
         fs::write(folder.join("config.toml"), configuration)?;
         let leftovers = Leftovers::note(&["/run/containerd", "/run/runc", "/run/netns"]);
-        let mut command = Command::new(need("containerd")?);
-        command.arg("--config").arg(folder.join("config.toml"));
-        let mut daemon = Service::start(&mut command, &folder.join("log"))?;
-        let socket = folder.join("containerd.sock");
-        daemon.wait_until(env.limit, || UnixStream::connect(&socket).is_ok())?;
+        let daemon = Some(daemon(&env, &folder)?);
         let runc = env.runc_for_engines()?;
-        Ok(Self { folder, runc, execs: 0, live: Vec::new(), _daemon: daemon, _leftovers: leftovers, env })
+        Ok(Self { folder, runc, execs: 0, live: Vec::new(), daemon, _leftovers: leftovers, env })
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new("ctr");
-        command.arg("--address").arg(self.folder.join("containerd.sock"));
+        command.arg("--address").arg(socket(&self.folder));
         command.args(["--namespace", "scenarios"]);
         command
     }
 
-    fn run(&mut self, spec: &Spec<'_>, how: &[&str]) -> anyhow::Result<(Container, String)> {
+    fn prepare(&mut self, spec: &Spec<'_>, how: &[&str]) -> anyhow::Result<(Container, Command)> {
         let mut command = self.command();
         command
             .args(["run", "--allow-new-privs"])
@@ -74,9 +86,14 @@ impl Containerd {
             command.arg("--config").arg(config).arg(spec.name);
         }
         self.live.push(spec.name.to_owned());
-        let said = process::run(&mut command, self.env.limit)?;
         let name = spec.name.to_owned();
-        Ok((Container { id: name.clone(), cgroup: name.clone(), name, user: spec.setup.user }, said))
+        Ok((Container { id: name.clone(), cgroup: name.clone(), name, user: spec.setup.user }, command))
+    }
+
+    fn run(&mut self, spec: &Spec<'_>, how: &[&str]) -> anyhow::Result<(Container, String)> {
+        let (container, mut command) = self.prepare(spec, how)?;
+        let said = process::run(&mut command, self.env.limit)?;
+        Ok((container, said))
     }
 
     /// What is granted, in `ctr`'s own words.
@@ -113,6 +130,26 @@ impl Containerd {
 }
 
 impl Runtime for Containerd {
+    fn engine(&self) -> Option<Engine> {
+        let client = self.command();
+        Some(Engine { kind: "containerd", socket: socket(&self.folder), image: "", client })
+    }
+
+    fn crash(&mut self) -> anyhow::Result<()> {
+        self.daemon.take().context("it does not run")?.kill();
+        Ok(())
+    }
+
+    fn restart(&mut self) -> anyhow::Result<()> {
+        self.daemon = None;
+        self.daemon = Some(daemon(&self.env, &self.folder)?);
+        Ok(())
+    }
+
+    fn launch(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, Command)> {
+        self.prepare(spec, &["--detach", "--null-io"])
+    }
+
     fn start(&mut self, spec: &Spec<'_>) -> anyhow::Result<Container> {
         Ok(self.run(spec, &["--detach", "--null-io"])?.0)
     }

@@ -155,10 +155,10 @@ pub trait Runtime {
     /// The runtime refuses.
     fn run_once(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, String)>;
 
-    /// The command that runs a container to its end, where the runtime is called directly: several may run at once.
+    /// The command that runs a container, to its end where the runtime is called directly: several may run at once.
     ///
     /// # Errors
-    /// It is not called directly, or what the command needs cannot be made.
+    /// There is no such command, or what the command needs cannot be made.
     fn launch(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, Command)> {
         anyhow::bail!("{} cannot be launched through an engine", spec.name)
     }
@@ -172,6 +172,14 @@ pub trait Runtime {
     /// The engine, if there is one behind a socket.
     fn engine(&self) -> Option<Engine> {
         None
+    }
+
+    /// Kills the engine without a warning; [`Runtime::restart`] starts it again.
+    ///
+    /// # Errors
+    /// There is none.
+    fn crash(&mut self) -> anyhow::Result<()> {
+        anyhow::bail!("no engine to kill")
     }
 
     /// Ends the engine and starts it again.
