@@ -4,6 +4,7 @@
 //! starts containers; [`daemon`] starts Bulkhead and [`store`] keeps what it writes; [`judge`] compares. Nothing
 //! sleeps to wait for something: every wait is for a record, a line or an end of a process, with a deadline.
 
+pub mod apiserver;
 pub mod bundle;
 pub mod cgroups;
 pub mod daemon;

@@ -10,7 +10,7 @@ use super::{no_resources, read_object, selftest};
 use crate::bpf::{self, Loaded, LoaderOptions};
 use crate::cli::{self, DoctorArgs, OutputFormat};
 use crate::diag::{Diagnostic, Exit};
-use crate::engine::{Endpoint, Fault, Probe, probe, usual};
+use crate::engine::{Endpoint, EngineKind, Fault, Probe, node_name, probe, usual};
 use crate::output::escape;
 
 /// Says what each sensor gets on this kernel, and what is therefore not seen.
@@ -55,12 +55,14 @@ fn ask_engines(args: &DoctorArgs) -> Result<Vec<Asked>, Diagnostic> {
         if out.iter().any(|(known, _)| known.kind == endpoint.kind && known.socket == endpoint.socket) {
             continue;
         }
-        let result = runtime.block_on(probe(&endpoint));
+        let result = runtime.block_on(probe(&endpoint, &node_name(None)));
         let absent = result.as_ref().is_err_and(Fault::is_absent);
         if endpoint.given || !absent {
             out.push((endpoint, result));
         }
     }
+    // Nobody waits for a name that is being looked up.
+    runtime.shutdown_background();
     Ok(out)
 }
 
@@ -139,6 +141,9 @@ fn as_text(loaded: &Loaded, host: &Host, engines: &[Asked]) -> String {
     }
     for (endpoint, result) in engines {
         let said = match result {
+            Ok(probe) if endpoint.kind == EngineKind::Kubernetes => {
+                format!("version {}, {} pods on this node", probe.version, probe.containers)
+            }
             Ok(probe) => format!("version {}, {} containers run", probe.version, probe.containers),
             Err(fault) => fault.to_string(),
         };

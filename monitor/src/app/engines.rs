@@ -10,7 +10,7 @@ use super::{no_resources, spawn};
 use crate::cli::RunArgs;
 use crate::container::{Resolver, Status, Update};
 use crate::diag::Diagnostic;
-use crate::engine::{Desk, Known, Outlet, StatusChange};
+use crate::engine::{Desk, Known, Outlet, StatusChange, node_name};
 
 /// Containers that may wait to be asked about.
 const KNOWN: usize = 4096;
@@ -50,9 +50,12 @@ pub(super) fn start(
     let (sender, known) = channel(KNOWN);
     let (resolver, mailbox) = (resolver.clone(), mailbox.clone());
     let (endpoints, find) = (args.engines.clone(), !args.no_engines);
+    let node = node_name(args.node.as_deref());
     let thread = spawn("engines", move || {
         // The desk starts tasks, which go when the runtime does.
-        runtime.block_on(async move { Desk::new(resolver, endpoints, find, mailbox).run(known).await });
+        runtime.block_on(async move { Desk::new(resolver, endpoints, find, node, mailbox).run(known).await });
+        // Nobody waits for a name that is being looked up.
+        runtime.shutdown_background();
     })?;
     Ok(Some((sender, thread)))
 }

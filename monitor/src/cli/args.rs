@@ -147,7 +147,8 @@ pub struct RunArgs {
     /// A further control socket of an engine, not to be reached from a container; may be repeated
     #[arg(long = "control-socket", value_name = "PATH")]
     pub control_sockets: Vec<PathBuf>,
-    /// An engine to ask about containers, beside those that are found at their usual sockets; may be repeated
+    /// An engine to ask about containers, beside those that are found at their usual sockets; may be repeated.
+    /// Kubernetes' API is asked only if given: kubernetes:KUBECONFIG, or kubernetes:in-cluster for a pod's own account
     #[arg(long = "engine", value_name = "KIND:PATH", value_parser = Endpoint::parse)]
     pub engines: Vec<Endpoint>,
     /// Look for no engines: only those that --engine gives are asked
@@ -187,7 +188,8 @@ pub struct RunArgs {
     /// Entries that a kernel map holds, as a loss record names it; may be repeated
     #[arg(long = "map-limit", value_name = "MAP=ENTRIES", value_parser = map_limit)]
     pub map_limits: Vec<(String, u32)>,
-    /// Name of this machine in every record [default: its host name]
+    /// Name of this machine in every record [default: its host name], and that by which Kubernetes knows it [default:
+    /// the variable NODE_NAME, or its host name]
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
     /// eBPF object to load in place of the one in this binary
@@ -266,7 +268,7 @@ pub struct TailArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  bulkhead doctor --format json")]
 pub struct DoctorArgs {
-    /// An engine to ask, beside those that are found at their usual sockets; may be repeated
+    /// An engine to ask, beside those that are found at their usual sockets; may be repeated. As with `run`
     #[arg(long = "engine", value_name = "KIND:PATH", value_parser = Endpoint::parse)]
     pub engines: Vec<Endpoint>,
     /// Look for no engines

@@ -92,13 +92,15 @@ fn swarm(labels: &Labels) -> Option<Swarm> {
     })
 }
 
+/// True if one more label is kept beside so many.
+pub(crate) fn keeps_label(have: usize, key: &str, value: &str) -> bool {
+    have < MAX_LABELS && key.len() <= MAX_LABEL && value.len() <= MAX_LABEL
+}
+
 /// Keeps labels that are not there yet, as many as are kept.
 pub(crate) fn keep_labels(into: &mut Labels, labels: &Labels) {
     for (key, value) in labels {
-        if into.len() >= MAX_LABELS {
-            break;
-        }
-        if key.len() <= MAX_LABEL && value.len() <= MAX_LABEL {
+        if keeps_label(into.len(), key, value) {
             into.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
@@ -136,6 +138,8 @@ impl Identity {
             fill(&mut own.qos, &other.qos);
             fill(&mut own.sandbox, &other.sandbox);
             fill(&mut own.attempt, &other.attempt);
+            fill(&mut own.owner, &other.owner);
+            fill(&mut own.node, &other.node);
             keep_labels(&mut own.labels, &other.labels);
             keep_labels(&mut own.annotations, &other.annotations);
         }

@@ -27,7 +27,7 @@ pub use capability::{capability_bit, capability_name, capability_set};
 pub use cgroup::{Layout, LayoutError, cgroup_id};
 pub use host::{HostPaths, MAX_FILE, initial_namespace};
 pub(crate) use host::{read_file, read_start};
-pub(crate) use identity::{engine_of_namespace, fill, keep_labels};
+pub(crate) use identity::{engine_of_namespace, fill, keep_labels, keeps_label};
 pub use kubepods::{Qos, pod_in_path};
 pub use pattern::{PathMatch, container_in_path};
 pub use registry::{Change, Registry, Suspect};
@@ -36,5 +36,5 @@ pub use scan::{Scanned, ScannedTask};
 pub use supervisor::Supervisor;
 pub use types::{
     Baseline, Compose, Container, ContainerKey, Declared, DeclaredDevice, DeclaredMount, Engine, Identity,
-    Mismatch, Pod, Status, Swarm, Update,
+    Mismatch, Node, Owner, Pod, Status, Swarm, Update,
 };

@@ -62,6 +62,24 @@ impl Engine {
     }
 }
 
+/// The workload that a pod belongs to: what a person wrote, and not what Kubernetes made out of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// `Deployment`, `CronJob`, `DaemonSet` …
+    pub kind: String,
+    /// Its name, in the pod's namespace.
+    pub name: String,
+}
+
+/// This machine, as Kubernetes knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
 /// The pod that a container belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pod {
@@ -77,6 +95,10 @@ pub struct Pod {
     pub sandbox: Option<String>,
     /// How often the container was started again in its pod.
     pub attempt: Option<u32>,
+    /// Who owns it, as the API server says.
+    pub owner: Option<Owner>,
+    /// Where it runs, as the API server says.
+    pub node: Option<Node>,
     /// Labels of the pod, as whoever wrote it chose them.
     pub labels: BTreeMap<String, String>,
     /// Annotations of the pod.

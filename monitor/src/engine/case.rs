@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::Answer;
+use super::kube::Servers;
 use super::merge::join;
 use crate::container::{Mismatch, ResolveRequest, Status, Update};
 
@@ -100,8 +101,14 @@ impl Case {
         first
     }
 
+    /// The uid of its pod, as far as it was told.
+    pub(super) fn pod(&self) -> Option<&str> {
+        let pod = self.told.as_ref().unwrap_or(&self.files).identity.pod.as_ref();
+        pod.map(|pod| pod.uid.as_str()).filter(|uid| !uid.is_empty())
+    }
+
     /// What is to be told, if it is not what was told last.
-    pub(super) fn news(&mut self) -> Option<Update> {
+    pub(super) fn news(&mut self, servers: &mut Servers) -> Option<Update> {
         let believed = || self.said.values().filter(|said| said.mismatches.is_empty());
         let mismatches: Vec<Mismatch> = self.said.values().flat_map(|said| said.mismatches.clone()).collect();
         let mut update = Update {
@@ -120,6 +127,10 @@ impl Case {
                 let reasons = std::iter::once(why.clone()).chain(self.reasons.values().cloned()).chain(lies);
                 Status::Unknown(reasons.collect::<Vec<_>>().join("; "))
             };
+        }
+        // Who a container is never depends on them: they speak of pods that are known by then.
+        for (name, pods) in servers.values_mut() {
+            pods.add_to(&mut update, name);
         }
         (self.told.as_ref() != Some(&update)).then(|| {
             self.told = Some(update.clone());
@@ -160,13 +171,13 @@ mod tests {
     fn what_the_files_know_is_told_again_only_when_an_engine_adds_to_it() {
         let mut case = case(Status::Resolved);
         case.wait_for(0);
-        assert_eq!(case.news(), None);
+        assert_eq!(case.news(&mut Servers::new()), None);
         case.answered(0, said("web", &[]));
-        assert_eq!(case.news().and_then(|u| u.identity.name).as_deref(), Some("web"));
-        assert_eq!(case.news(), None);
+        assert_eq!(case.news(&mut Servers::new()).and_then(|u| u.identity.name).as_deref(), Some("web"));
+        assert_eq!(case.news(&mut Servers::new()), None);
         // A lie takes back what the same engine said before.
         case.answered(0, said("web", &["pid"]));
-        let told = case.news().expect("news");
+        let told = case.news(&mut Servers::new()).expect("news");
         assert_eq!((told.status, told.identity.name, told.mismatches.len()), (Status::Resolved, None, 1));
     }
 
@@ -175,15 +186,15 @@ mod tests {
         let mut case = case(Status::Unknown("no files".into()));
         case.wait_for(0);
         case.wait_for(1);
-        assert_eq!(case.news().map(|u| u.status), Some(Status::Pending));
+        assert_eq!(case.news(&mut Servers::new()).map(|u| u.status), Some(Status::Pending));
         case.refused(1, "podman at /p: does not know it");
-        assert_eq!(case.news(), None);
+        assert_eq!(case.news(&mut Servers::new()), None);
         case.refused(0, "docker at /d: did not answer within 2 s");
         let want = "no files; docker at /d: did not answer within 2 s; podman at /p: does not know it";
-        assert_eq!(case.news().map(|u| u.status), Some(Status::Unknown(want.into())));
+        assert_eq!(case.news(&mut Servers::new()).map(|u| u.status), Some(Status::Unknown(want.into())));
         // Later it is there again.
         case.answered(0, said("web", &[]));
-        assert_eq!(case.news().map(|u| u.status), Some(Status::Resolved));
+        assert_eq!(case.news(&mut Servers::new()).map(|u| u.status), Some(Status::Resolved));
     }
 
     #[test]

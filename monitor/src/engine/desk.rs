@@ -10,9 +10,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::case::Case;
 use super::follow::{Follower, Report, Said};
+use super::kube;
 use super::place;
 use super::status::{Engine, State, StatusChange, Tally};
-use super::{Answer, Endpoint, Fault, MAX_CONTAINERS, NAME_LIMIT, usual};
+use super::{Answer, Endpoint, EngineKind, Fault, MAX_CONTAINERS, NAME_LIMIT, usual};
 use crate::container::{ContainerKey, ResolveRequest, Resolver, Update};
 
 /// Reports that may wait.
@@ -48,6 +49,10 @@ pub struct Desk<O: Outlet> {
     pub(super) resolver: Resolver,
     outlet: O,
     pub(super) engines: Vec<Engine>,
+    /// What Kubernetes' API servers said.
+    pub(super) servers: kube::Servers,
+    /// What Kubernetes calls this machine.
+    node: String,
     /// True if sockets are looked for.
     find: bool,
     pub(super) cases: BTreeMap<ContainerKey, Case>,
@@ -61,13 +66,16 @@ pub struct Desk<O: Outlet> {
 }
 
 impl<O: Outlet> Desk<O> {
-    /// A desk with these engines; `find` says whether to look for further ones. Needs a runtime of tokio around it.
-    pub fn new(resolver: Resolver, endpoints: Vec<Endpoint>, find: bool, outlet: O) -> Self {
+    /// A desk with these engines; `find` says whether to look for further ones, `node` is what Kubernetes calls this
+    /// machine. Needs a runtime of tokio around it.
+    pub fn new(resolver: Resolver, endpoints: Vec<Endpoint>, find: bool, node: String, outlet: O) -> Self {
         let (reports, inbox) = channel(REPORTS);
         let mut desk = Self {
             resolver,
             outlet,
             engines: Vec::new(),
+            servers: kube::Servers::new(),
+            node,
             find,
             cases: BTreeMap::new(),
             by_id: HashMap::new(),
@@ -122,9 +130,14 @@ impl<O: Outlet> Desk<O> {
         if self.engines.len() >= MAX_ENDPOINTS || self.engines.iter().any(is_it) {
             return;
         }
-        let follower = Follower::start(endpoint.clone(), self.engines.len(), self.reports.clone());
+        let number = self.engines.len();
+        let follower = Follower::start(endpoint.clone(), &self.node, number, self.reports.clone());
         let (tally, told) = (Tally::default(), Tally::default());
-        self.engines.push(Engine { endpoint, follower, state: State::New, tally, told });
+        let engine = Engine { endpoint, follower, state: State::New, tally, told };
+        if engine.endpoint.kind == EngineKind::Kubernetes {
+            self.servers.insert(number, (engine.name(), kube::Pods::default()));
+        }
+        self.engines.push(engine);
     }
 
     /// A container, or something new that the files say of it.
@@ -228,6 +241,7 @@ impl<O: Outlet> Desk<O> {
             Said::Ended(id) => {
                 self.unclaimed.remove(&(number, id));
             }
+            Said::Pod(_) | Said::PodGone(_) | Said::Node(_) => self.hear_of_pods(number, said),
         }
     }
 
@@ -277,7 +291,7 @@ impl<O: Outlet> Desk<O> {
         }
     }
 
-    fn count(&mut self, number: usize, add: impl FnOnce(&mut Tally)) {
+    pub(super) fn count(&mut self, number: usize, add: impl FnOnce(&mut Tally)) {
         if let Some(engine) = self.engines.get_mut(number) {
             add(&mut engine.tally);
         }
@@ -308,9 +322,9 @@ impl<O: Outlet> Desk<O> {
     }
 
     /// Hands on what is new about a container.
-    fn conclude(&mut self, key: ContainerKey) {
+    pub(super) fn conclude(&mut self, key: ContainerKey) {
         let Some(case) = self.cases.get_mut(&key) else { return };
-        if let Some(update) = case.news() {
+        if let Some(update) = case.news(&mut self.servers) {
             self.outlet.update(update);
         }
         if !case.is_waiting() {
@@ -340,6 +354,7 @@ impl<O: Outlet> Desk<O> {
     }
 
     fn tell_numbers(&mut self) {
+        self.count_pods();
         for engine in &mut self.engines {
             if engine.told != engine.tally {
                 engine.told = engine.tally;
@@ -354,5 +369,6 @@ impl<O: Outlet> Desk<O> {
         self.cases.retain(|_, case| case.age() < SWEEP || resolver.is_there(&case.request));
         self.by_id.retain(|_, key| self.cases.contains_key(key));
         self.open.retain(|key| self.cases.contains_key(key));
+        self.forget_pods();
     }
 }

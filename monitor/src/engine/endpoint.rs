@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::kube;
 use crate::container::Engine;
 
 /// Users whose sockets are looked for.
@@ -35,11 +36,14 @@ pub enum EngineKind {
     Containerd,
     /// CRI, which kubelets speak to containerd, CRI-O and cri-dockerd.
     Cri,
+    /// Kubernetes' API server.
+    Kubernetes,
 }
 
 impl EngineKind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Docker, Self::Podman, Self::Containerd, Self::Cri];
+    pub const ALL: &'static [Self] =
+        &[Self::Docker, Self::Podman, Self::Containerd, Self::Cri, Self::Kubernetes];
 
     /// The name in options and in output.
     pub const fn name(self) -> &'static str {
@@ -48,6 +52,7 @@ impl EngineKind {
             Self::Podman => "podman",
             Self::Containerd => "containerd",
             Self::Cri => "cri",
+            Self::Kubernetes => "kubernetes",
         }
     }
 
@@ -59,6 +64,8 @@ impl EngineKind {
             Self::Containerd => CONTAINERD,
             // Its CRI service is at the same socket.
             Self::Cri => CRI,
+            // Nobody is spoken to over a network who was not given.
+            Self::Kubernetes => &[],
         }
     }
 
@@ -67,13 +74,15 @@ impl EngineKind {
         match self {
             Self::Docker => &["docker.sock"],
             Self::Podman => &["podman/podman.sock"],
-            Self::Containerd | Self::Cri => &[],
+            Self::Containerd | Self::Cri | Self::Kubernetes => &[],
         }
     }
 
     /// True if a container that files take for `engine`'s may be known here. `None` where they cannot tell.
     pub(crate) fn may_know(self, engine: Option<Engine>) -> bool {
         match engine {
+            // It speaks of pods, not of containers.
+            _ if self == Self::Kubernetes => false,
             None => true,
             Some(Engine::Docker) => self == Self::Docker,
             Some(Engine::Containerd) => self == Self::Containerd,
@@ -91,14 +100,14 @@ impl EngineKind {
 pub struct Endpoint {
     /// What it speaks.
     pub kind: EngineKind,
-    /// The socket.
+    /// The socket; for Kubernetes the kubeconfig, or `in-cluster`.
     pub socket: PathBuf,
     /// True if somebody asked for it: then its absence is worth a word.
     pub given: bool,
 }
 
 impl Endpoint {
-    /// Out of `KIND:PATH`.
+    /// Out of `KIND:PATH`, or `kubernetes:in-cluster`.
     ///
     /// # Errors
     /// What is wrong with it, for a person.
@@ -112,7 +121,8 @@ impl Endpoint {
             .ok_or_else(|| format!("no engine `{kind}`; known are: {}", known()))?;
         // `unix:///run/docker.sock` is how engines write it.
         let path = path.strip_prefix("unix://").unwrap_or(path);
-        if !path.starts_with('/') {
+        let is_account = kind == EngineKind::Kubernetes && path == kube::IN_CLUSTER;
+        if !is_account && !path.starts_with('/') {
             return Err(format!("`{path}` is no absolute path"));
         }
         Ok(Self { kind, socket: path.into(), given: true })
@@ -147,7 +157,23 @@ mod tests {
         let docker = Endpoint { kind: EngineKind::Docker, socket: "/x/d.sock".into(), given: true };
         assert_eq!(Endpoint::parse("docker:/x/d.sock"), Ok(docker.clone()));
         assert_eq!(Endpoint::parse("docker:unix:///x/d.sock"), Ok(docker));
-        for wrong in ["", "docker", "/x/d.sock", "docker:", "docker:d.sock", "dock:/x", "Docker:/x"] {
+        let kubernetes =
+            |socket: &str| Endpoint { kind: EngineKind::Kubernetes, socket: socket.into(), given: true };
+        for account in ["in-cluster", "/etc/kubernetes/k.conf"] {
+            assert_eq!(Endpoint::parse(&format!("kubernetes:{account}")), Ok(kubernetes(account)));
+        }
+        for wrong in [
+            "kubernetes:",
+            "kubernetes:k.conf",
+            "docker:in-cluster",
+            "",
+            "docker",
+            "/x/d.sock",
+            "docker:",
+            "docker:d.sock",
+            "dock:/x",
+            "Docker:/x",
+        ] {
             assert!(Endpoint::parse(wrong).is_err(), "{wrong}");
         }
     }

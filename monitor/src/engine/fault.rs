@@ -45,6 +45,12 @@ pub enum Fault {
         /// The engine's words.
         message: String,
     },
+    /// The account that it is asked with is none, or is not known there.
+    #[error("{0}")]
+    Account(String),
+    /// It lists more pods than a node can have.
+    #[error("has more than {0} pods for this node")]
+    TooMany(usize),
     /// Something listens there that offers no such service.
     #[error("does not offer {0}")]
     NotServed(&'static str),

@@ -13,11 +13,13 @@ use super::backoff::Backoff;
 use super::containerd::Containerd;
 use super::cri::Cri;
 use super::docker::Docker;
+use super::kube;
 use super::podman::Podman;
 use super::{
     ASK_LIMIT, Answer, CONNECT_LIMIT, Connected, Endpoint, EngineKind, Event, Fault, LIST_LIMIT,
     MAX_CONTAINERS, Protocol,
 };
+use crate::container::Node;
 
 /// Questions that may wait for one engine.
 const ASKS: usize = 4096;
@@ -48,6 +50,12 @@ pub(super) enum Said {
     Reply { id: String, result: Result<Option<Box<Answer>>, Fault> },
     /// A container ended.
     Ended(String),
+    /// What Kubernetes says of a pod of this node.
+    Pod(Box<kube::Told>),
+    /// Kubernetes has this pod no more.
+    PodGone(String),
+    /// What Kubernetes says of this node.
+    Node(Node),
 }
 
 /// A follower that runs, as the desk sees it.
@@ -59,13 +67,14 @@ pub(super) struct Follower {
 
 impl Follower {
     /// Starts one.
-    pub(super) fn start(endpoint: Endpoint, number: usize, reports: Sender<Report>) -> Self {
+    pub(super) fn start(endpoint: Endpoint, node: &str, number: usize, reports: Sender<Report>) -> Self {
         let (sender, asks) = channel(ASKS);
         let task = match endpoint.kind {
             EngineKind::Docker => tokio::spawn(follow::<Docker>(endpoint, number, asks, reports)),
             EngineKind::Podman => tokio::spawn(follow::<Podman>(endpoint, number, asks, reports)),
             EngineKind::Containerd => tokio::spawn(follow::<Containerd>(endpoint, number, asks, reports)),
             EngineKind::Cri => tokio::spawn(follow::<Cri>(endpoint, number, asks, reports)),
+            EngineKind::Kubernetes => tokio::spawn(kube::follow(endpoint, node.to_owned(), number, reports)),
         };
         Self { asks: sender, task: task.abort_handle() }
     }
@@ -113,13 +122,14 @@ async fn follow<P: Protocol>(
 
 /// The way back to the desk.
 #[derive(Clone)]
-struct Link {
-    number: usize,
-    reports: Sender<Report>,
+pub(super) struct Link {
+    pub(super) number: usize,
+    pub(super) reports: Sender<Report>,
 }
 
 impl Link {
-    async fn say(&self, said: Said) -> bool {
+    /// False if nobody listens any more.
+    pub(super) async fn say(&self, said: Said) -> bool {
         self.reports.send(Report { endpoint: self.number, said }).await.is_ok()
     }
 }

@@ -1,4 +1,5 @@
-//! HTTP/1.1 over a Unix socket, with every answer bounded: engines are not trusted to be brief.
+//! HTTP/1.1 over a Unix socket or whatever else there is, with every answer bounded: engines are not trusted to be
+//! brief.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -7,10 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
@@ -50,7 +52,7 @@ impl Client {
         path: &str,
         limit: usize,
     ) -> Result<Option<T>, Fault> {
-        let (response, _connection) = self.send(what, path).await?;
+        let (response, _link) = self.send(what, path).await?;
         if response.status() == 404 {
             return Ok(None);
         }
@@ -60,31 +62,62 @@ impl Client {
 
     /// The lines that `GET path` goes on to answer with.
     pub(super) async fn lines(&self, what: &'static str, path: &str) -> Result<Lines, Fault> {
-        let (response, connection) = self.send(what, path).await?;
-        if !response.status().is_success() {
-            return Err(Fault::Refused { what, status: response.status().as_u16() });
-        }
-        let buffer = Vec::new();
-        Ok(Lines { what, body: response.into_body(), buffer, searched: 0, _connection: connection })
+        let (response, link) = self.send(what, path).await?;
+        Lines::of(response, what, link)
     }
 
-    async fn send(&self, what: &'static str, path: &str) -> Result<(Response<Incoming>, Connection), Fault> {
+    async fn send(&self, what: &'static str, path: &str) -> Result<(Response<Incoming>, Link), Fault> {
         let stream = open(&self.socket).await?;
         if stream.peer_cred()?.uid() != self.owner {
             return Err(Fault::Closed);
         }
-        let broken = |e: hyper::Error| Fault::Garbage { what, why: e.to_string() };
-        let mut builder = http1::Builder::new();
-        builder.max_buf_size(MAX_HEAD);
-        let (mut sender, connection) =
-            builder.handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.map_err(broken)?;
-        // The connection moves bytes while the answer is read; nobody needs what it returns.
-        let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
+        let mut link = Link::open(what, stream).await?;
         let request = Request::get(path).header("host", "localhost").body(Empty::new());
         let request = request.map_err(|e| Fault::Garbage { what: "path", why: e.to_string() })?;
-        let response = sender.send_request(request).await.map_err(broken)?;
-        Ok((response, connection))
+        Ok((link.send(what, request).await?, link))
     }
+}
+
+/// A connection, for one question after the other.
+#[derive(Debug)]
+pub(super) struct Link {
+    sender: SendRequest<Empty<Bytes>>,
+    _connection: Connection,
+}
+
+impl Link {
+    /// Begins to speak HTTP.
+    pub(super) async fn open<S>(what: &'static str, stream: S) -> Result<Self, Fault>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(MAX_HEAD);
+        let (sender, connection) =
+            builder.handshake(TokioIo::new(stream)).await.map_err(|error| broken(what, &error))?;
+        // The connection moves bytes while the answer is read; nobody needs what it returns.
+        let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
+        Ok(Self { sender, _connection: connection })
+    }
+
+    /// Sends a request, and waits for the head of the answer.
+    pub(super) async fn send(
+        &mut self,
+        what: &'static str,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<Response<Incoming>, Fault> {
+        self.sender.ready().await.map_err(|error| broken(what, &error))?;
+        self.sender.send_request(request).await.map_err(|error| broken(what, &error))
+    }
+}
+
+/// What hyper says, and what is behind it.
+fn broken(what: &'static str, error: &hyper::Error) -> Fault {
+    let why = match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    Fault::Garbage { what, why }
 }
 
 /// The task that moves a connection's bytes; ends when this goes.
@@ -104,7 +137,12 @@ async fn open(socket: &Path) -> Result<UnixStream, Fault> {
     Ok(UnixStream::connect(socket).await?)
 }
 
-async fn collect(response: Response<Incoming>, what: &'static str, limit: usize) -> Result<Vec<u8>, Fault> {
+/// The body of an answer, of at most `limit` bytes.
+pub(super) async fn collect(
+    response: Response<Incoming>,
+    what: &'static str,
+    limit: usize,
+) -> Result<Vec<u8>, Fault> {
     if !response.status().is_success() {
         return Err(Fault::Refused { what, status: response.status().as_u16() });
     }
@@ -114,7 +152,7 @@ async fn collect(response: Response<Incoming>, what: &'static str, limit: usize)
     }
     let mut out = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| Fault::Garbage { what, why: e.to_string() })?;
+        let frame = frame.map_err(|error| broken(what, &error))?;
         let Some(data) = frame.data_ref() else { continue };
         if out.len() + data.len() > limit {
             return Err(Fault::TooLarge(limit));
@@ -132,10 +170,18 @@ pub(super) struct Lines {
     buffer: Vec<u8>,
     /// Bytes of the buffer that are known to have no end of a line.
     searched: usize,
-    _connection: Connection,
+    _link: Link,
 }
 
 impl Lines {
+    /// Those of an answer.
+    pub(super) fn of(response: Response<Incoming>, what: &'static str, link: Link) -> Result<Self, Fault> {
+        if !response.status().is_success() {
+            return Err(Fault::Refused { what, status: response.status().as_u16() });
+        }
+        Ok(Self { what, body: response.into_body(), buffer: Vec::new(), searched: 0, _link: link })
+    }
+
     /// Waits for the next line. May be given up and called again.
     pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
         let what = self.what;
@@ -156,7 +202,7 @@ impl Lines {
             }
             match self.body.frame().await {
                 None => return Err(Fault::Closed),
-                Some(Err(error)) => return Err(Fault::Garbage { what, why: error.to_string() }),
+                Some(Err(error)) => return Err(broken(what, &error)),
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
                         self.buffer.extend_from_slice(data);

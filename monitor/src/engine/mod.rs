@@ -17,6 +17,7 @@ mod fault;
 mod follow;
 pub mod grpc;
 mod http;
+mod kube;
 mod merge;
 mod place;
 mod podman;
@@ -31,6 +32,7 @@ use crate::container::Identity;
 pub use desk::{Desk, Known, Outlet};
 pub use endpoint::{Endpoint, EngineKind, usual};
 pub use fault::Fault;
+pub use kube::node_name;
 pub use probe::{Probe, probe};
 pub use status::{StatusChange, Tally};
 

@@ -4,6 +4,7 @@ use super::containerd::Containerd;
 use super::cri::Cri;
 use super::docker::Docker;
 use super::follow::within;
+use super::kube;
 use super::podman::Podman;
 use super::{CONNECT_LIMIT, Endpoint, EngineKind, Fault, LIST_LIMIT, Protocol};
 
@@ -12,22 +13,23 @@ use super::{CONNECT_LIMIT, Endpoint, EngineKind, Fault, LIST_LIMIT, Protocol};
 pub struct Probe {
     /// Version, as the engine says.
     pub version: String,
-    /// Containers that run.
+    /// Containers that run; pods, for Kubernetes.
     pub containers: usize,
     /// Uid that the socket belongs to.
     pub owner: u32,
 }
 
-/// Connects to an engine, and counts its containers.
+/// Connects to an engine, and counts its containers; `node` is what Kubernetes calls this machine.
 ///
 /// # Errors
 /// It is not there, or does not answer as it should, in time.
-pub async fn probe(endpoint: &Endpoint) -> Result<Probe, Fault> {
+pub async fn probe(endpoint: &Endpoint, node: &str) -> Result<Probe, Fault> {
     match endpoint.kind {
         EngineKind::Docker => look::<Docker>(endpoint).await,
         EngineKind::Podman => look::<Podman>(endpoint).await,
         EngineKind::Containerd => look::<Containerd>(endpoint).await,
         EngineKind::Cri => look::<Cri>(endpoint).await,
+        EngineKind::Kubernetes => kube::look(endpoint, node).await,
     }
 }
 

@@ -36,7 +36,7 @@ fn serve(
 
 fn look(endpoint: &Endpoint) -> Result<Probe, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(probe(endpoint))
+    runtime.block_on(probe(endpoint, ""))
 }
 
 fn say(stream: &mut UnixStream, text: &str) {

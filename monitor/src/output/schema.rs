@@ -46,7 +46,12 @@ pub fn schema(class: Class) -> Value {
         Class::Finding => (finding_properties(), &[]),
         Class::Container => (
             container::properties(),
-            &["cgroup_path_truncated", "bundle_truncated", "pod_annotations_truncated"],
+            &[
+                "cgroup_path_truncated",
+                "bundle_truncated",
+                "pod_annotations_truncated",
+                "node_labels_truncated",
+            ],
         ),
         Class::Executable => (executable_properties(), &["exe_raw", "exe_truncated"]),
         Class::Posture => (posture::properties(), posture::OPTIONAL),

@@ -12,6 +12,7 @@ mod hashes;
 mod mutate;
 mod nested;
 mod older;
+mod owners;
 mod pinned;
 mod pods;
 mod posture;
@@ -244,6 +245,7 @@ impl Stage {
         ends::run(self, rung, tally)?;
         nested::run(self, rung, tally)?;
         pods::run(self, rung, tally)?;
+        owners::run(self, rung, tally)?;
         engines::run(self, rung, tally)?;
         faults::run(self, rung, tally)?;
         reverse::run(self, rung, tally)

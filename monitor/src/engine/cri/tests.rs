@@ -113,7 +113,7 @@ fn a_server_that_never_answers() {
         let socket = folder.path().join("s");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
         let began = Instant::now();
-        let result = runtime.block_on(probe(&Endpoint { kind, socket, given: true }));
+        let result = runtime.block_on(probe(&Endpoint { kind, socket, given: true }, ""));
         assert!(matches!(result, Err(Fault::TimedOut(CONNECT_LIMIT))), "{result:?}");
         assert!(began.elapsed() < CONNECT_LIMIT + Duration::from_secs(2));
     }

@@ -23,6 +23,8 @@ pub(super) fn properties() -> Vec<(&'static str, Value)> {
         ("entered", json!({"oneOf": [reference("time"), {"type": "null"}]})),
         ("pod_annotations", texts(vec!["object", "null"])),
         ("pod_annotations_truncated", json!({"const": true})),
+        ("node_labels", texts(vec!["object", "null"])),
+        ("node_labels_truncated", json!({"const": true})),
         ("mismatches", json!({"type": "array", "items": mismatch})),
     ]
 }
@@ -45,6 +47,8 @@ pub(super) const ENGINE_CUT: [&str; 3] = ["socket", "version", "reason"];
 
 fn pod() -> Value {
     let qos = [Qos::Guaranteed, Qos::Burstable, Qos::BestEffort].map(|qos| Value::from(qos.name()));
+    let mut owner = closed([("kind", text()), ("name", text())]);
+    merge(&mut owner, cut(["kind", "name"]));
     let mut pod = closed([
         ("name", text()),
         ("namespace", text()),
@@ -52,9 +56,11 @@ fn pod() -> Value {
         ("qos", json!({"enum": qos.into_iter().chain([Value::Null]).collect::<Vec<_>>()})),
         ("sandbox", nullable("string")),
         ("attempt", json!({"type": ["integer", "null"], "minimum": 0})),
+        ("owner", json!({"oneOf": [owner, {"type": "null"}]})),
+        ("node", nullable("string")),
         ("labels", texts("object")),
     ]);
-    merge(&mut pod, cut(["name", "namespace", "uid", "sandbox", "labels"]));
+    merge(&mut pod, cut(["name", "namespace", "uid", "sandbox", "node", "labels"]));
     pod
 }
 

@@ -7,7 +7,8 @@ use monitor_common::event::{
 };
 
 use crate::container::{
-    Baseline, Compose, Container, ContainerKey, Declared, Engine, Identity, Mismatch, Pod, Qos, Status, Swarm,
+    Baseline, Compose, Container, ContainerKey, Declared, Engine, Identity, Mismatch, Node, Owner, Pod, Qos,
+    Status, Swarm,
 };
 use crate::detect::{Evidence, Finding, Outcome, RuleInfo, Severity, Value};
 use crate::output::queue::Shed;
@@ -168,6 +169,11 @@ pub(crate) fn hostile() -> Fixture {
             qos: Some(Qos::Burstable),
             sandbox: Some(text()),
             attempt: Some(u32::MAX),
+            owner: Some(Owner { kind: text(), name: text() }),
+            node: Some(Node {
+                name: text(),
+                labels: (0..100).map(|n| (format!("{n}{}", text()), text())).collect(),
+            }),
             labels: (0..100).map(|n| (format!("{n}{}", text()), text())).collect(),
             annotations: (0..100).map(|n| (format!("{n}{}", text()), text())).collect(),
         }),

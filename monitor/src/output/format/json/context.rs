@@ -75,6 +75,17 @@ fn object(w: &mut Writer<'_>, container: &Container) {
                 Some(attempt) => w.field("attempt", attempt),
                 None => w.null("attempt"),
             }
+            match &pod.owner {
+                Some(owner) => {
+                    w.key("owner");
+                    w.open();
+                    w.text("kind", &owner.kind);
+                    w.text("name", &owner.name);
+                    w.close();
+                }
+                None => w.null("owner"),
+            }
+            w.optional("node", pod.node.as_ref().map(|node| node.name.as_str()));
             labels(w, "labels", &pod.labels);
             w.close();
         }
@@ -145,6 +156,10 @@ pub(super) fn particulars(w: &mut Writer<'_>, container: &Container, clock: Cloc
     match &container.identity.pod {
         Some(pod) => labels(w, "pod_annotations", &pod.annotations),
         None => w.null("pod_annotations"),
+    }
+    match container.identity.pod.as_ref().and_then(|pod| pod.node.as_ref()) {
+        Some(node) => labels(w, "node_labels", &node.labels),
+        None => w.null("node_labels"),
     }
     w.key("mismatches");
     w.open_list();
