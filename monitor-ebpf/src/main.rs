@@ -15,6 +15,7 @@ mod hooks;
 mod kernel;
 mod maps;
 mod preempt;
+mod state;
 mod storage;
 mod twice;
 mod watch;

@@ -16,7 +16,7 @@ use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Known, Object as _, Ptr, cgroup, file, forget, mount, ns, overlay};
 use crate::maps::{CONTAINERS, TASKS, config, daemon_pid};
-use crate::{storage, twice};
+use crate::{state, storage, twice};
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
 /// `include/trace/events/sched.h`; called from `fs/exec.c` when the new program is in place.
@@ -82,7 +82,7 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
                 // SAFETY: a live map value; this task is the only one to write its entry.
                 unsafe { (*entered).flags |= how };
             }
-            filter::report_state(&subject, if entry { state_reason::ENTRY } else { state_reason::JOIN }, 0);
+            state::report(&subject, if entry { state_reason::ENTRY } else { state_reason::JOIN }, 0);
         }
     }
     Some(())
