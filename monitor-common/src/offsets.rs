@@ -10,7 +10,7 @@ pub const MISSING: u16 = u16::MAX;
 #[derive(Clone, Copy, Debug)]
 pub struct KernelField {
     /// Places to look, in order of preference: `struct`, then the member path from it; `a..b` for the distance
-    /// from one member to another, `@size` for the size of the struct.
+    /// from one member to another, `@size` for the size of the struct; `member@bit` for a bit field, counted in bits.
     pub places: &'static [(&'static str, &'static str)],
     /// True if a program that reads it is of no use without it: the loader does not attach it then.
     pub required: bool,
@@ -173,6 +173,8 @@ kernel_fields! {
     UnixAddrLen: optional "unix_address"."len";
     UnixAddrName: optional "unix_address"."name";
     BinprmFile: required "linux_binprm"."file";
+    // Without it no exec is known to raise privileges.
+    BinprmSecure: optional "linux_binprm"."secureexec@bit";
     ModuleName: optional "module"."name";
     ModuleTaints: optional "module"."taints";
     BpfProgType: optional "bpf_prog"."type";

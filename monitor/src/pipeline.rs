@@ -85,10 +85,11 @@ impl Pipeline {
     pub fn record(&mut self, bytes: &[u8]) {
         match EventRef::decode(bytes) {
             Ok(ev) if ev.kind == EventKind::ExecArgs => self.piece(&ev),
-            Ok(ev) if self.arguments.is_empty() => self.event(&ev),
+            Ok(ev) if self.arguments.is_empty() => self.event(&ev, &ev),
             Ok(ev) => {
                 let mut arguments = std::mem::take(&mut self.arguments);
-                self.event(&arguments.join(&ev));
+                let joined = arguments.join(&ev);
+                self.event(&joined.shown, &joined.whole);
                 self.arguments = arguments;
             }
             Err(error) => self.bad.add(error),
@@ -108,7 +109,8 @@ impl Pipeline {
         self.arguments = Arguments::new(environment);
     }
 
-    fn event(&mut self, ev: &EventRef<'_>) {
+    /// Takes a record; rules judge `whole`, which may hold more of an environment than is put out.
+    fn event(&mut self, ev: &EventRef<'_>, whole: &EventRef<'_>) {
         if ev.header.container == KEY_CANARY {
             self.canary.see(ev);
             return;
@@ -130,7 +132,7 @@ impl Pipeline {
         // By start time, too: if its fork was lost, the table may have an older process of this id.
         let process = self.processes.get_key(ProcessKey { pid: ev.header.pid, started: ev.header.started });
         let container = self.containers.get(key);
-        self.detector.on_event(ev, container, process, &self.processes, &mut self.found);
+        self.detector.on_event(whole, container, process, &self.processes, &mut self.found);
         let wanted = self.emitter.wants_event(ev.kind) && !ev.header.has(flags::SCANNED);
         if wanted || !self.found.is_empty() {
             let mut buffer = [None; MAX_ANCESTORS];
@@ -235,7 +237,7 @@ impl Pipeline {
             self.processes.insert_scanned(process);
         }
         if let Ok(ev) = EventRef::decode(&bytes) {
-            self.event(&ev);
+            self.event(&ev, &ev);
         }
         self.bytes = bytes;
     }

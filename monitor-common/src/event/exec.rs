@@ -54,6 +54,10 @@ record! {
         exe_layer: u32 as Choice(layer::NAMES),
         /// Bytes of all arguments, each with its NUL.
         argv_len: u32 as Number,
+        /// Whether the exec raised privileges (`AT_SECURE`): the loader must not trust the environment then.
+        secure: u32 as Choice(&[(0, "no"), (1, "yes"), (2, "unknown")]),
+        /// Unused, 0.
+        reserved: u32 as Number,
     }
     tail {
         /// Path of the executable, as the kernel resolved it.

@@ -117,7 +117,7 @@ fn try_exec_record(bprm: Ptr) -> Option<()> {
         return None;
     };
     let how = take_transition(subject.tid);
-    let strings = arguments::send(&subject);
+    let strings = arguments::send(&subject, bprm);
     report_exec(&subject, executable, inode, how, &strings);
     if !subject.runtime {
         stdio::look(&subject);
@@ -252,8 +252,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32, strings
             (*body).exe_uid = facts.uid;
             (*body).exe_layer = overlay::layer_of(inode, facts.magic);
             (*body).old_cap_permitted = old_permitted;
-            (*body).old_euid = old_euid;
-            (*body).old_known = u32::from(known);
+            ((*body).old_euid, (*body).old_known) = (old_euid, u32::from(known));
             (*body).cap_permitted = cred.read(F::CredCapPermitted);
             (*body).cap_effective = cred.read(F::CredCapEffective);
             (*body).gid = cred.read(F::CredGid);
@@ -262,6 +261,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32, strings
             (*body).exe_mnt_ns = mount_inum(executable);
             (*body).transition = how;
             (*body).argv_len = strings.argv_len as u32;
+            ((*body).secure, (*body).reserved) = (strings.secure, 0);
         }
         let root = task.root();
         out.path((executable.follow(F::FileMnt), executable.follow(F::FileDentry)), root);

@@ -217,6 +217,25 @@ impl Btf {
         u32::try_from(found.ok_or_else(missing)?).map_err(|_| missing())
     }
 
+    /// Offset in bits of a bit field of one bit.
+    ///
+    /// # Errors
+    /// [`BtfError::NoStruct`], [`BtfError::NoMember`], or [`BtfError::Ambiguous`].
+    pub fn bit(&self, name: &str, member: &str) -> Result<u32, BtfError> {
+        let of = |id: &u32| {
+            let (_, ty) = self.resolve(*id)?;
+            let mut members = self.members(ty).filter(|_| ty.kind_flag);
+            let found = members.find(|(at, _, raw)| raw >> 24 == 1 && self.string(*at) == member.as_bytes());
+            found.map(|(_, _, raw)| raw & 0x00ff_ffff)
+        };
+        let mut found = self.structs_of(name)?.iter().filter_map(of);
+        let first = found.next().ok_or_else(|| BtfError::NoMember(name.into(), member.into()))?;
+        match found.all(|bit| bit == first) {
+            true => Ok(first),
+            false => Err(BtfError::Ambiguous(name.into(), member.into())),
+        }
+    }
+
     /// Size of a struct in bytes.
     ///
     /// # Errors

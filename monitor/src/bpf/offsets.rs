@@ -64,6 +64,9 @@ fn look(btf: &Btf, name: &str, path: &str) -> Result<u32, BtfError> {
     if path == "@size" {
         return btf.size(name);
     }
+    if let Some(member) = path.strip_suffix("@bit") {
+        return btf.bit(name, member);
+    }
     let Some((from, to)) = path.split_once("..") else { return btf.offset(name, path) };
     let (from, to) = (btf.offset(name, from)?, btf.offset(name, to)?);
     to.checked_sub(from).ok_or_else(|| BtfError::NoMember(name.into(), path.into()))

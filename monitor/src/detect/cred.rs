@@ -1,4 +1,5 @@
-//! A01: a rise to uid 0 by the set*id family; A02: privileges from a program that the image did not bring.
+//! A01: a rise to uid 0 by the set*id family; A02: privileges from a program that the image did not bring; A07: other
+//! credentials, and nothing that explains them.
 
 use monitor_common::call::Call;
 use monitor_common::event::{Cred, Exec, transition};
@@ -119,5 +120,64 @@ pub(super) fn check_exec(cx: &Context<'_>, e: &Exec, memory: &Memory, sink: &mut
             ));
         }
         list
+    });
+}
+
+/// A07, of a comparison. A rise to root is A01.
+pub(super) fn check_unseen(cx: &Context<'_>, c: &Cred, sink: &mut Sink<'_>) {
+    // In another user namespace than the container's, its namespaces are what has to be explained.
+    if c.op != UNSEEN || c.user_ns == 0 || c.user_ns != cx.base.state.user_ns {
+        return;
+    }
+    let root = if c.ns_root == u32::MAX { 0 } else { c.ns_root };
+    let old = [c.old_uid, c.old_euid, c.old_suid];
+    let was_root = old.contains(&root);
+    if !was_root && (c.new_euid == root || c.new_fsuid == root) {
+        return;
+    }
+    let gained = c.cap_permitted & !c.old_cap_permitted;
+    // Any process may exchange its own ids, and root may take others.
+    let taken = !was_root && [c.new_uid, c.new_euid, c.new_suid].iter().any(|new| !old.contains(new));
+    let severity = match (gained, taken) {
+        (0, false) => return,
+        (0, true) => Severity::Warning,
+        _ => Severity::Critical,
+    };
+    sink.report(Rule::A07, severity, Outcome::Succeeded, || {
+        vec![
+            observed("found", Value::Word("by comparison")),
+            compared("euid", id(c.old_euid), id(c.new_euid)),
+            compared("uid", id(c.old_uid), id(c.new_uid)),
+            compared("suid", id(c.old_suid), id(c.new_suid)),
+            compared("cap_permitted", Value::Hex(c.old_cap_permitted), Value::Hex(c.cap_permitted)),
+            observed("gained", Value::Hex(gained)),
+        ]
+    });
+}
+
+/// A07, of an exec: the program raised no privileges, and the process has more than before it.
+pub(super) fn check_unseen_exec(cx: &Context<'_>, e: &Exec, sink: &mut Sink<'_>) {
+    if e.old_known != 1 || e.transition != transition::NONE || e.secure != 0 || e.old_euid == 0 {
+        return;
+    }
+    // Ids and gains mean this in the initial user namespace only: elsewhere every exec of its root gains.
+    let user_ns = cx.process.and_then(|p| p.state.as_ref()).map_or(cx.base.state.user_ns, |s| s.user_ns);
+    if user_ns == 0 || user_ns != cx.host.user_ns || user_ns != cx.base.state.user_ns {
+        return;
+    }
+    let header = &cx.ev.header;
+    let gained = e.cap_permitted & !e.old_cap_permitted;
+    let became_root = header.euid == 0;
+    if !became_root && (gained == 0 || header.uid == 0) {
+        return;
+    }
+    sink.report(Rule::A07, Severity::Critical, Outcome::Succeeded, || {
+        vec![
+            observed("found", Value::Word("at an exec")),
+            compared("euid", id(e.old_euid), id(header.euid)),
+            compared("cap_permitted", Value::Hex(e.old_cap_permitted), Value::Hex(e.cap_permitted)),
+            observed("gained", Value::Hex(gained)),
+            observed("exe", Value::Bytes(path(cx.ev.string(0)))),
+        ]
     });
 }

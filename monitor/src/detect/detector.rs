@@ -11,7 +11,8 @@ use super::memory::{HostFacts, Memory, NsSet};
 use super::network::{self, NetworkFacts};
 use super::rules::Rule;
 use super::{
-    cgroup, change, confine, control, cred, kernel, mount, namespace, open, outside, program, socket, tracing,
+    cgroup, change, confine, control, crash, cred, kernel, mask, mount, namespace, open, outside, program,
+    secure, socket, tracing,
 };
 use crate::container::{Baseline, Container, ContainerKey};
 use crate::process::{Process, ProcessKey};
@@ -72,12 +73,7 @@ impl Detector {
     pub const fn judges(kind: EventKind) -> bool {
         !matches!(
             kind,
-            EventKind::Fork
-                | EventKind::Exit
-                | EventKind::Bind
-                | EventKind::Listen
-                | EventKind::Memfd
-                | EventKind::ExecArgs
+            EventKind::Fork | EventKind::Bind | EventKind::Listen | EventKind::Memfd | EventKind::ExecArgs
         )
     }
 
@@ -95,6 +91,11 @@ impl Detector {
             return;
         }
         let Some(payload) = ev.payload() else { return };
+        if let Payload::Exit(e) = &payload
+            && !crash::is_fault(e)
+        {
+            return;
+        }
         let mut sink = Sink {
             enabled: &self.enabled,
             dedup: &mut self.dedup,
@@ -147,14 +148,18 @@ impl Detector {
             Payload::Mount(m) => {
                 mount::check(&cx, m, &mut self.memory, &mut sink);
                 mount::check_user_namespace(&cx, m, &self.memory, &mut sink);
+                mask::check(&cx, m, &mut sink);
             }
             Payload::Root(r) => mount::check_root(&cx, r, &self.memory, &mut sink),
             Payload::Cred(c) => {
                 cred::check(&cx, c, &self.memory, &mut sink);
+                cred::check_unseen(&cx, c, &mut sink);
                 confine::check_cred(&cx, c, &self.memory, &mut sink);
             }
             Payload::Exec(e) => {
                 cred::check_exec(&cx, e, &self.memory, &mut sink);
+                cred::check_unseen_exec(&cx, e, &mut sink);
+                secure::check_exec(&cx, e, &mut sink);
                 confine::check_exec(&cx, e, &self.memory, &mut sink);
                 program::check_exec(&cx, e, &mut sink);
             }
@@ -177,8 +182,8 @@ impl Detector {
             Payload::PerfEvent(p) => tracing::check_perf(&cx, p, &mut sink),
             Payload::IoUring(r) => tracing::check_ring(&cx, r, &mut sink),
             Payload::IoUringOp(o) => tracing::check_operation(&cx, o, &mut sink),
+            Payload::Exit(e) => crash::check(&cx, e, &mut self.memory, &mut sink),
             Payload::Fork(_)
-            | Payload::Exit(_)
             | Payload::Bind(_)
             | Payload::Listen(_)
             | Payload::Memfd(_)

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use monitor_common::event::{Namespace, State};
 
+use super::crash::Deaths;
 use crate::container::ContainerKey;
 
 /// The namespace types with their `CLONE_NEW*` flag, in the order of [`NsSet`].
@@ -152,6 +153,8 @@ struct Traces {
     superblocks: Recent,
     /// User namespaces that the container made, the last [`MAX_USER_NAMESPACES`].
     user_namespaces: VecDeque<UserNamespace>,
+    /// When its processes were last killed by faults.
+    deaths: Deaths,
     used: u64,
 }
 
@@ -299,6 +302,11 @@ impl Memory {
         let made = &self.containers.get(&key)?.user_namespaces;
         let is_it = |ns: &&UserNamespace| ns.time >= since && (ns.inode == inode || pids.contains(&ns.pid));
         made.iter().rev().find(is_it).map(|ns| ns.inode)
+    }
+
+    /// Remembers a death by a fault; how long the burst took that it ends, if it ends one.
+    pub(super) fn note_death(&mut self, key: ContainerKey, time: u64) -> Option<u64> {
+        self.traces_mut(key).deaths.add(time)
     }
 
     fn traces_mut(&mut self, key: ContainerKey) -> &mut Traces {

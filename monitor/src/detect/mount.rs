@@ -40,13 +40,13 @@ const MOVE_MOUNT_F_EMPTY_PATH: u64 = 4;
 const PUT_TO_USE: u64 = 10_000_000_000;
 
 /// Strings of a mount record.
-const TARGET: usize = 0;
-const SOURCE: usize = 1;
+pub(super) const TARGET: usize = 0;
+pub(super) const SOURCE: usize = 1;
 const FSTYPE: usize = 2;
 
 /// What a call of mount(2) is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
     Remount,
     Bind,
     Propagation,
@@ -70,6 +70,16 @@ impl Purpose {
         }
     }
 
+    /// Of the flags as the call was given them.
+    pub(super) fn of_call(flags: u64) -> Self {
+        Self::of(without_magic(flags))
+    }
+
+    /// True if something else is seen at the target afterwards.
+    pub(super) fn covers(self) -> bool {
+        matches!(self, Self::Bind | Self::Move | Self::New)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Remount => "remount",
@@ -79,6 +89,10 @@ impl Purpose {
             Self::New => "new file system",
         }
     }
+}
+
+fn without_magic(flags: u64) -> u64 {
+    if flags & MS_MGC_MASK == MS_MGC_VAL { flags & !MS_MGC_MASK } else { flags }
 }
 
 /// A06: a mount, attempted in a user namespace that a container without CAP_SYS_ADMIN has just made.
@@ -144,7 +158,7 @@ pub(super) fn check(cx: &Context<'_>, m: &Mount, memory: &mut Memory, sink: &mut
 }
 
 fn check_mount(cx: &Context<'_>, m: &Mount, sink: &mut Sink<'_>) {
-    let flags = if m.flags & MS_MGC_MASK == MS_MGC_VAL { m.flags & !MS_MGC_MASK } else { m.flags };
+    let flags = without_magic(m.flags);
     let purpose = Purpose::of(flags);
     let succeeded = m.ret >= 0;
     if purpose == Purpose::New

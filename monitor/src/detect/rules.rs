@@ -182,6 +182,8 @@ rules! {
         benign: "Monitoring agents and debuggers that share a process namespace do this; the other containers \
                  of a pod with a shared process namespace are outside in this sense, too.",
     };
+    A07 = tasks::A07;
+    A13 = tasks::A13;
     I8 = tasks::I8;
     I10 = tasks::I10;
     A16 = tasks::A16;
@@ -244,10 +246,12 @@ rules! {
     D08 = kernel::D08;
     D09 = kernel::D09;
     D10 = kernel::D10;
+    D14 = kernel::D14;
     D15 = kernel::D15;
     A06 = kernel::A06;
     I5 = files::I5;
     I6 = files::I6;
+    B10 = files::B10;
     B11 = files::B11;
     B15 = files::B15;
     B16 = files::B16;

@@ -74,6 +74,15 @@ impl Part {
     }
 }
 
+/// A record with its pieces.
+#[derive(Clone, Copy, Debug)]
+pub struct Joined<'a> {
+    /// With those variables of the environment that the user asked for: what is put out.
+    pub shown: EventRef<'a>,
+    /// With all of the environment that was sent: for rules, which never put a value out.
+    pub whole: EventRef<'a>,
+}
+
 /// The pieces of one exec.
 #[derive(Debug, Default)]
 struct Waiting {
@@ -93,7 +102,8 @@ pub struct Arguments {
     waiting: Vec<Waiting>,
     /// Kept for their buffers.
     spare: Vec<Waiting>,
-    tail: Vec<u8>,
+    shown: Vec<u8>,
+    whole: Vec<u8>,
     dropped: u64,
 }
 
@@ -135,8 +145,9 @@ impl Arguments {
     }
 
     /// The record with the pieces that came before it, if it is an exec and there are any.
-    pub fn join<'a>(&'a mut self, ev: &EventRef<'a>) -> EventRef<'a> {
-        let Some(Payload::Exec(exec)) = ev.payload() else { return *ev };
+    pub fn join<'a>(&'a mut self, ev: &EventRef<'a>) -> Joined<'a> {
+        let unchanged = Joined { shown: *ev, whole: *ev };
+        let Some(Payload::Exec(exec)) = ev.payload() else { return unchanged };
         let mut found = None;
         let process = (ev.header.pid, ev.header.started);
         while let Some(at) = self.waiting.iter().position(|w| (w.pid, w.started) == process) {
@@ -147,19 +158,24 @@ impl Arguments {
                 self.drop_at(at);
             }
         }
-        let Some(waiting) = found else { return *ev };
+        let Some(waiting) = found else { return unchanged };
         let strings: [TailString<'_>; Exec::TAIL.len()] = std::array::from_fn(|n| ev.string(n));
         let [exe, argv, cwd, environ] = strings;
-        self.tail.clear();
-        push(&mut self.tail, [exe.bytes], exe.flags);
-        let (rest, flags) = waiting.argv.after(argv);
-        push(&mut self.tail, [argv.bytes, rest], flags);
-        push(&mut self.tail, [cwd.bytes], cwd.flags);
+        let (rest, argv_flags) = waiting.argv.after(argv);
         let (bytes, flags) = waiting.environ.after(environ);
+        for tail in [&mut self.shown, &mut self.whole] {
+            tail.clear();
+            push(tail, [exe.bytes], exe.flags);
+            push(tail, [argv.bytes, rest], argv_flags);
+            push(tail, [cwd.bytes], cwd.flags);
+        }
+        push(&mut self.whole, [bytes], flags);
         let wanted = |variable: &&[u8]| self.environment.wants(variable);
-        push(&mut self.tail, bytes.split_inclusive(|b| *b == 0).filter(wanted), flags);
+        // Nothing is missing of what nobody asked for.
+        let flags = if self.environment == Environment::Nothing { 0 } else { flags };
+        push(&mut self.shown, bytes.split_inclusive(|b| *b == 0).filter(wanted), flags);
         self.spare.push(waiting);
-        EventRef { tail: &self.tail, ..*ev }
+        Joined { shown: EventRef { tail: &self.shown, ..*ev }, whole: EventRef { tail: &self.whole, ..*ev } }
     }
 
     fn drop_at(&mut self, at: usize) {

@@ -13,6 +13,8 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("B09", &["mount", "mount_setattr"]),
     ("A01", &["credentials"]),
     ("A02", &["process"]),
+    ("A07", &["process", "credentials"]),
+    ("A13", &["process"]),
     ("B14", &["ptrace"]),
     ("I-8", &["process", "credentials"]),
     ("I-10", &["process"]),
@@ -34,6 +36,7 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("C04", &["mount"]),
     ("I-5", &["file_handle", "file"]),
     ("I-6", &["file"]),
+    ("B10", &["mount"]),
     ("B11", &["file_change"]),
     ("B15", &["file", "sysctl"]),
     ("B16", &["file", "sysctl"]),
@@ -66,6 +69,7 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("D08", &["sensitive_call"]),
     ("D09", &["sensitive_call"]),
     ("D10", &["sensitive_call"]),
+    ("D14", &["process"]),
     ("D15", &["sensitive_call"]),
     ("A06", &["namespace", "process", "mount"]),
     ("E02", &["socket"]),
@@ -85,6 +89,22 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
 
 /// Rows that a rule covers in part, and which part.
 pub(super) const PARTS: &[(&str, &str)] = &[
+    (
+        "A07",
+        "ids and permitted capabilities, when they are looked at: after watched calls, at execs and at the end; not what is \
+             taken back before, nor gains in a user namespace of the process's own",
+    ),
+    (
+        "A13",
+        "by what the program is called and called with, and the first 32 KiB of its environment; sudo by its name; not \
+             programs that joined the container",
+    ),
+    (
+        "B10",
+        "by the path that the call names, in full and without links; not relative paths, descriptors of detached mounts, \
+             or ways around by /proc/<pid>/root",
+    ),
+    ("D14", "bursts of deaths by faults; not kernel warnings, nor heap spraying"),
     ("A06", "put to use by a mount; netlink and packet sockets are not judged together with it"),
     ("B03", "also found by the file system's magic, not by its name"),
     (

@@ -45,11 +45,14 @@ impl Maker {
             members.0.values().map(|m| if m.0.is_empty() { (1, 8) } else { self.make("", m) }).collect();
         let name = if name.is_empty() { 0 } else { self.string(name) };
         let size = inner.iter().map(|(_, size)| size).sum();
-        self.put(&[name, 4 << 24 | members.0.len() as u32, size]);
+        // With bit fields in it, each member has its width beside its place.
+        let kind_flag = u32::from(members.0.keys().any(|member| member.ends_with("@bit"))) << 31;
+        self.put(&[name, kind_flag | 4 << 24 | members.0.len() as u32, size]);
         let mut bits = 0;
         for (member, (ty, size)) in members.0.keys().zip(inner) {
-            let member = self.string(member);
-            self.put(&[member, ty, bits]);
+            let (plain, width) = member.strip_suffix("@bit").map_or((member.as_str(), 0), |name| (name, 1));
+            let member = self.string(plain);
+            self.put(&[member, ty, width << 24 | bits]);
             bits += size * 8;
         }
         self.count += 1;

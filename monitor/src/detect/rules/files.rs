@@ -30,6 +30,21 @@ pub(super) const I6: RuleInfo = RuleInfo {
              not. Storage drivers open disks; grant them by number.",
 };
 
+pub(super) const B10: RuleInfo = RuleInfo {
+    id: "B10",
+    title: "Mask of a kernel file removed or covered",
+    severity: Severity::Critical,
+    behaviours: &["B10"],
+    attack: &["T1611"],
+    invariant: None,
+    what: "A process of the running container unmounted, moved away or mounted over what the runtime had laid over files of \
+           the kernel (/proc/kcore, /proc/sys, /sys/firmware and the like) to hide them or keep them read-only. The paths \
+           are those of the container's configuration; where that is not known, those that engines protect. To mount over \
+           one is a warning, a refusal a notice.",
+    benign: "Container engines and sandboxes inside a container do this in a mount namespace of their own. Except them by \
+             image digest; nothing else needs it, nor CAP_SYS_ADMIN, which it takes.",
+};
+
 pub(super) const B11: RuleInfo = RuleInfo {
     id: "B11",
     title: "Device node made",

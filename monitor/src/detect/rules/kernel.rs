@@ -132,6 +132,20 @@ pub(super) const D10: RuleInfo = RuleInfo {
     benign: "Log agents read it; dmesg does when a person looks.",
 };
 
+pub(super) const D14: RuleInfo = RuleInfo {
+    id: "D14",
+    title: "Burst of processes killed by faults",
+    severity: Severity::Notice,
+    behaviours: &["D14"],
+    attack: &["T1068", "T1203"],
+    invariant: None,
+    what: "Sixteen processes of the container were killed by SIGSEGV, SIGBUS or SIGILL within ten seconds: an exploit that \
+           is tried until it succeeds, against a service that forks, or against random addresses, looks like this. The \
+           count then begins anew.",
+    benign: "A broken program that is restarted at once, fuzzers, test suites of compilers. Look at what crashes, and at \
+             what else the container did at that time.",
+};
+
 pub(super) const D15: RuleInfo = RuleInfo {
     id: "D15",
     title: "State of the whole host changed",

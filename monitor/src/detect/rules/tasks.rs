@@ -15,6 +15,39 @@ pub(super) const I8: RuleInfo = RuleInfo {
     benign: "None is known.",
 };
 
+pub(super) const A07: RuleInfo = RuleInfo {
+    id: "A07",
+    title: "Credentials changed by no call",
+    severity: Severity::Critical,
+    behaviours: &["A07"],
+    attack: &["T1068"],
+    invariant: None,
+    what: "A process of the container has ids or permitted capabilities that it did not have when it was last looked at, \
+           and no call and no program that raises privileges explains them: that is what an exploit leaves that \
+           overwrites credentials in the kernel's memory. Root by an exec of an ordinary program, and capabilities that \
+           rose, are critical; other ids are a warning. A rise to root that is found otherwise is A01.",
+    benign: "Where trampolines are used, calls of 32-bit programs are not seen (docs/evasions.tsv, T1): a set-uid program \
+             of 32 bits looks the same. Records of the call may have been lost: look for a `loss` record just before. \
+             Otherwise treat the node as compromised: drain it, keep its memory, update its kernel.",
+};
+
+pub(super) const A13: RuleInfo = RuleInfo {
+    id: "A13",
+    title: "Privileged program started in the way of an exploit",
+    severity: Severity::Critical,
+    behaviours: &["A13"],
+    attack: &["T1548.003", "T1068"],
+    invariant: None,
+    what: "A process of the container executed a program that raises privileges (set-uid, set-gid, file capabilities) as \
+           known exploits do: without any argument (pkexec, CVE-2021-4034), as sudoedit -s with an argument that ends in \
+           a backslash (CVE-2021-3156), with GLIBC_TUNABLES, GCONV_PATH or LD_* in its environment (CVE-2023-4911), or as \
+           sudo with --chroot (CVE-2025-32463). The kernel started the program; whether that has the error is not known. \
+           One tunable inside another is critical, any other a warning, LD_* a notice.",
+    benign: "Images that set LD_PRELOAD or LD_LIBRARY_PATH for all programs give it to sudo as well: the loader ignores it \
+             there. Tunables for a set-uid program, and sudo --chroot (which newer versions refuse), are rare. Update \
+             sudo, polkit and glibc in the image, or do without set-uid programs: set `no_new_privs`.",
+};
+
 pub(super) const I10: RuleInfo = RuleInfo {
     id: "I-10",
     title: "Seccomp or no_new_privs lost",

@@ -119,6 +119,13 @@ impl Rec {
         self
     }
 
+    /// Exchanges the second string of the tail, which is empty, and leaves the others out.
+    pub(super) fn bytes_of_argv(mut self, bytes: &[u8]) -> Self {
+        let first = Tail::new(&self.tail).nth_string(0).bytes.len();
+        self.tail.truncate(STRING_PREFIX + first);
+        self.text(bytes)
+    }
+
     /// Adds a path to the tail, last component first.
     pub(super) fn path(self, path: &str) -> Self {
         let mut bytes = Vec::new();

@@ -119,8 +119,58 @@ fn gaining_exec() -> Exec {
         exe_layer: layer::LOWER,
         exe_mnt_ns: 101,
         exe_mode: 0o104_755,
+        secure: 1,
+        argv_len: 3,
         ..Exec::default()
     }
+}
+
+/// A change that no call explains.
+pub(super) fn unseen(old: [u32; 3], new: [u32; 3], gained: u64) -> Rec {
+    let ids = Cred { old_uid: old[0], old_euid: old[1], old_suid: old[2], ..Cred::default() };
+    let ids = Cred { new_uid: new[0], new_euid: new[1], new_suid: new[2], new_fsuid: new[1], ..ids };
+    let cap_permitted = 0xf | gained;
+    let caps = Cred { old_cap_permitted: 0xf, cap_permitted, user_ns: HOST.user_ns, ..ids };
+    rec(EventKind::Cred, caps)
+}
+
+#[test]
+fn other_changes_that_no_call_explains() {
+    let (warned, critical) = (("A07", Warning, Succeeded), ("A07", Critical, Succeeded));
+    check(&[unseen([1000; 3], [1001; 3], 0)], &[warned]);
+    check(&[unseen([1000; 3], [1000, 1000, 0], 0)], &[warned]);
+    check(&[unseen([1000; 3], [1000; 3], 0x80)], &[critical]);
+    check(&[unseen([0; 3], [0; 3], 0x80)], &[critical]);
+    // Root is A01's, dropping is healthy, and one's own ids may be exchanged.
+    check(&[unseen([1000; 3], [0; 3], 0)], &[ROSE]);
+    check(&[unseen([0; 3], [1000; 3], 0)], &[]);
+    check(&[unseen([1000, 1001, 1002], [1002, 1000, 1001], 0)], &[]);
+    // What a call explains, and what a namespace gives.
+    let with = |change: fn(&mut Cred)| {
+        let mut c = Cred { old_uid: 1, old_euid: 1, old_suid: 1, user_ns: HOST.user_ns, ..Cred::default() };
+        (c.new_uid, c.new_euid, c.new_suid, c.new_fsuid, c.cap_permitted) = (2, 2, 2, 2, 0x80);
+        change(&mut c);
+        rec(EventKind::Cred, c)
+    };
+    check(&[with(|_| ())], &[critical]);
+    check(&[with(|c| c.op = CAPSET)], &[]);
+    check(&[with(|c| c.user_ns = 901)], &[]);
+}
+
+#[test]
+fn an_exec_that_raised_nothing_gives_nothing() {
+    let a07 = &[("A07", Critical, Succeeded)];
+    let plain = |e: &mut Exec| (e.exe_ctime, e.secure) = (ENTERED - 60, 0);
+    check(&[exec(0, plain)], a07);
+    check(&[exec(1000, plain)], a07);
+    check(&[exec(1000, |e| (e.exe_ctime, e.secure, e.cap_permitted) = (ENTERED - 60, 0, 0))], &[]);
+    // Root gains what it had given up; a set-uid program; a kernel that does not say.
+    check(&[exec(1000, plain).with(|h| h.uid = 0)], &[]);
+    check(&[exec(0, |e| (e.exe_ctime, e.secure) = (ENTERED - 60, 1))], &[]);
+    check(&[exec(0, |e| (e.exe_ctime, e.secure) = (ENTERED - 60, 2))], &[]);
+    check(&[exec(0, |e| (e.exe_ctime, e.secure, e.old_euid) = (0, 0, 0))], &[]);
+    check(&[exec(0, |e| (e.exe_ctime, e.secure, e.old_known) = (0, 0, 0))], &[]);
+    check(&[exec(0, |e| (e.exe_ctime, e.secure, e.transition) = (0, 0, transition::JOIN))], &[]);
 }
 
 /// An exec that ends with this euid.

@@ -2,10 +2,12 @@
 
 mod build;
 mod cgroup;
+mod crash;
 mod cred;
 mod dedup;
 mod file;
 mod kernel;
+mod mask;
 mod mount;
 mod namespace;
 mod network;
@@ -13,6 +15,7 @@ mod open;
 mod outside;
 mod positives;
 mod program;
+mod secure;
 mod socket;
 mod tracing;
 mod whole;

@@ -8,7 +8,10 @@ use monitor_common::network::{METADATA, mapped};
 use monitor_common::policy::watch;
 
 use super::build::{HOST, OWN, Rec, rec};
-use super::{cgroup, cred, file, kernel, mount, namespace, network, open, outside, program, socket, tracing};
+use super::{
+    cgroup, crash, cred, file, kernel, mask, mount, namespace, network, open, outside, program, secure,
+    socket, tracing,
+};
 
 const MOUNT: u32 = 1;
 const FSOPEN: u32 = 5;
@@ -31,6 +34,11 @@ pub(super) fn positives() -> Vec<(&'static str, Vec<Rec>)> {
         ("B09", vec![mount::call(FSOPEN, 0, 0, 3)]),
         ("A01", vec![cred::cred(20, 0, [1000; 3], 0, 0)]),
         ("A02", vec![cred::exec(0, |_| ())]),
+        ("A07", vec![cred::unseen([1000; 3], [1001; 3], 0)]),
+        ("A07", vec![cred::exec(0, |e| (e.exe_ctime, e.secure) = (0, 0))]),
+        ("A13", vec![secure::exec("", "", |_| ())]),
+        ("B10", vec![mask::umount("/proc/kcore", 0, 0)]),
+        ("D14", crash::burst()),
         ("B14", vec![outside::ptrace(0, 1, 0, |_| ())]),
         ("A10", vec![outside::ptrace(0, 2, 0, |_| ())]),
         ("A11", vec![outside::ptrace(OWN, 2, 0, |_| ())]),

@@ -37,7 +37,7 @@ fn joined(arguments: &mut Arguments, pieces: &[Vec<u8>], exec: &[u8]) -> Vec<(Ve
         arguments.take(&EventRef::decode(piece).unwrap());
     }
     let ev = EventRef::decode(exec).unwrap();
-    let ev = arguments.join(&ev);
+    let ev = arguments.join(&ev).shown;
     assert_eq!(ev.string(0).bytes, b"sh\0");
     assert_eq!(ev.string(2), TailString { bytes: b"tmp\0", flags: 0 });
     [1, 3].map(|n| (ev.string(n).bytes.to_vec(), ev.string(n).flags)).into()

@@ -99,10 +99,11 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
             unsafe { call(SYS_OPEN_TREE, [CWD, at(&dir), flags, 0, 0, 0]) }
         }
         "mount-setattr" => mount_setattr(&c_string(words.word("directory")?)),
-        "umount" => {
+        "umount" | "umount-detach" => {
             let dir = c_string(words.word("directory")?);
+            let flags = if verb == "umount-detach" { libc::MNT_DETACH as usize } else { 0 };
             // SAFETY: the string outlives the call.
-            unsafe { call(libc::SYS_umount2, [at(&dir), 0, 0, 0, 0, 0]) }
+            unsafe { call(libc::SYS_umount2, [at(&dir), flags, 0, 0, 0, 0]) }
         }
         "statfs" => {
             let dir = c_string(words.word("directory")?);

@@ -33,6 +33,23 @@ fn execve(path: &CString, words: &mut Words) -> Ret {
     unsafe { call(libc::SYS_execve, [at(path), argv, environment, 0, 0, 0]) }
 }
 
+/// Executes `path` with one variable in its environment, and the words that are left.
+fn execve_with(variable: &CString, path: &CString, words: &mut Words) -> Ret {
+    let (_strings, pointers) = arguments(path, words);
+    let environment = [at(variable), 0];
+    let (argv, environment) = (pointers.as_ptr() as usize, environment.as_ptr() as usize);
+    // SAFETY: both arrays end with a null pointer, and they and their strings outlive the call.
+    unsafe { call(libc::SYS_execve, [at(path), argv, environment, 0, 0, 0]) }
+}
+
+/// Executes `path` without any argument, its own name included.
+fn execve_nameless(path: &CString) -> Ret {
+    let nothing = [0_usize];
+    let nothing = nothing.as_ptr() as usize;
+    // SAFETY: the array ends with a null pointer, and it and the path outlive the call.
+    unsafe { call(libc::SYS_execve, [at(path), nothing, nothing, 0, 0, 0]) }
+}
+
 /// Executes `path`, from `dir` if that is a descriptor, called `name`, with the words that are left.
 fn execute(dir: i32, path: &CString, flags: i32, name: &CString, words: &mut Words) -> Ret {
     let (_strings, pointers) = arguments(name, words);
@@ -126,6 +143,12 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
             let path = c_string(words.word("path")?);
             execve(&path, words)
         }
+        "exec-with" => {
+            let variable = c_string(words.word("variable")?);
+            let path = c_string(words.word("path")?);
+            execve_with(&variable, &path, words)
+        }
+        "exec-nameless" => execve_nameless(&c_string(words.word("path")?)),
         "exec-memfd" => execute_file(memfd(), words),
         // What follows runs with a connection as descriptors 0 and 2, or as 0 alone.
         "exec-connected" | "exec-fed" => match connection(net::address(words)?) {

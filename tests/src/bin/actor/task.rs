@@ -89,12 +89,35 @@ fn child() -> u32 {
     child.cast_unsigned()
 }
 
+/// Children, one after the other, that read from an address where nothing is; without a core.
+fn fault_children(count: u32) -> Ret {
+    for _ in 0..count {
+        // SAFETY: the child only makes calls that are safe after a fork, and then ends by the fault that it is there for.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: as above.
+            unsafe {
+                libc::prctl(libc::PR_SET_DUMPABLE, 0);
+                libc::signal(libc::SIGSEGV, libc::SIG_DFL);
+                std::ptr::without_provenance::<u8>(PAGE / 2).read_volatile();
+            }
+            sys::end_child();
+        }
+        if child < 0 {
+            return Ret::refused(libc::EAGAIN);
+        }
+        sys::wait_for(i64::from(child));
+    }
+    Ret::OK
+}
+
 pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
     Ok(Some(match verb {
         "kill" => {
             let pid = words.number("process")?;
             plain(libc::SYS_kill, &[pid as usize, words.number("signal")? as usize])
         }
+        "fault-children" => fault_children(words.number("count")?),
         "kill-child" => plain(libc::SYS_kill, &[child() as usize, words.number("signal")? as usize]),
         "seize" => seize(words.number("process")?),
         "seize-child" => seize(child()),
