@@ -229,17 +229,22 @@ pub(crate) fn compare<P: Object>(subject: &Subject, task: Task<P>) {
     }
 }
 
-/// True if [`compare`] or [`compare_creds`] has something to report.
+/// True if [`compare`] or [`compare_creds`] has something to report. Not for programs of cgroups.
 #[inline(always)]
 pub(crate) fn has_changed(subject: &Subject) -> bool {
-    if subject.runtime || subject.container == 0 {
-        return false;
-    }
-    let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return false };
+    !subject.runtime && subject.container != 0 && bulkhead_has_changed(u64::from(subject.tid)) != 0
+}
+
+/// The body of [`has_changed`]: a global function, which the verifier looks at once for each program, and not anew on
+/// every way that leads to the end of a call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn bulkhead_has_changed(tid: u64) -> u64 {
+    let Some(entry) = TASKS.get_ptr_mut(&(tid as u32)) else { return 0 };
     // SAFETY: a live map value; this task is the only one to write its entry.
     let (state, flags, old) = unsafe { ((*entry).state, (*entry).flags, ((*entry).uid, (*entry).euid)) };
     let task = Task::known();
-    state != digest(task) || (flags & task_flags::CREDS != 0 && task.uids() != old)
+    u64::from(state != digest(task) || (flags & task_flags::CREDS != 0 && task.uids() != old))
 }
 
 /// Compares how seccomp and `no_new_privs` confine a container task with what was last seen, and reports what has
