@@ -29,6 +29,36 @@ impl Stage {
         tally: &mut Tally,
         check: impl FnOnce(&mut dyn Runtime) -> anyhow::Result<Option<String>>,
     ) -> anyhow::Result<()> {
+        self.alone_as(kind, name, rung, tally, || match runtime::open(kind, &self.env)? {
+            Ok(mut runtime) => check(runtime.as_mut()),
+            Err(why) => Ok(Some(why)),
+        })
+    }
+
+    /// Runs a check of pods, which speaks to a CRI server itself.
+    pub(super) fn alone_with_pods(
+        &self,
+        name: &str,
+        rung: Rung,
+        tally: &mut Tally,
+        check: impl FnOnce() -> anyhow::Result<Option<String>>,
+    ) -> anyhow::Result<()> {
+        if !self.flags.runtimes().contains(&Kind::Cri) {
+            return Ok(());
+        }
+        self.alone_as(Kind::Cri, name, rung, tally, || {
+            runtime::missing(Kind::Cri, &self.env.host).map_or_else(check, |why| Ok(Some(why)))
+        })
+    }
+
+    fn alone_as(
+        &self,
+        kind: Kind,
+        name: &str,
+        rung: Rung,
+        tally: &mut Tally,
+        check: impl FnOnce() -> anyhow::Result<Option<String>>,
+    ) -> anyhow::Result<()> {
         if !self.flags.wants(name) {
             return Ok(());
         }
@@ -40,14 +70,7 @@ impl Stage {
             tally.skip(&label, why);
             return Ok(());
         }
-        let mut runtime = match runtime::open(kind, &self.env)? {
-            Ok(runtime) => runtime,
-            Err(why) => {
-                tally.skip(&label, &why);
-                return Ok(());
-            }
-        };
-        let result = check(runtime.as_mut());
+        let result = check();
         if !matches!(result, Ok(Some(_))) {
             self.ledger.check(Some(rung), kind, name, result.is_ok());
         }

@@ -9,8 +9,8 @@ use crate::apiserver::{ApiServer, Manner, NODE, OWNER, ZONE};
 use crate::daemon::{Daemon, Started};
 use crate::judge;
 use crate::record::Record;
+use crate::runtime::Spec;
 use crate::runtime::cri::{CONTAINER_NAME, Cri, Pod, Qos};
-use crate::runtime::{self, Kind, Spec};
 use crate::scenario::{Rung, Setup};
 use crate::store::Store;
 use crate::tally::Tally;
@@ -20,19 +20,7 @@ const NAME: &str = "pods_have_owners";
 
 /// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
-    if !stage.flags.wants(NAME) || !stage.flags.runtimes().contains(&Kind::Cri) {
-        return Ok(());
-    }
-    let name = format!("{NAME}[{}]", rung.name());
-    if let Some(why) = stage.flags.leaves_out_own_daemons(rung) {
-        tally.skip(&name, why);
-        return Ok(());
-    }
-    if let Some(why) = runtime::missing(Kind::Cri, &stage.env.host) {
-        tally.skip(&name, &why);
-        return Ok(());
-    }
-    tally.settle(&name, check(stage, rung))
+    stage.alone_with_pods(NAME, rung, tally, || check(stage, rung))
 }
 
 fn check(stage: &Stage, rung: Rung) -> anyhow::Result<Option<String>> {

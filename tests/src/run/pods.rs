@@ -10,7 +10,7 @@ use crate::judge;
 use crate::process::{self, Dialogue};
 use crate::record::Record;
 use crate::runtime::cri::{CONTAINER_NAME, Cri, IMAGE, PODS, Pod, Qos};
-use crate::runtime::{self, Kind, Spec};
+use crate::runtime::{Runtime, Spec};
 use crate::scenario::Rung;
 use crate::store::Store;
 use crate::tally::Tally;
@@ -22,23 +22,7 @@ const ENGINES: [&str; 2] = ["cri", "containerd"];
 
 /// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
-    if !stage.flags.wants(NAME) || !stage.flags.runtimes().contains(&Kind::Cri) {
-        return Ok(());
-    }
-    let name = format!("{NAME}[{}]", rung.name());
-    if let Some(why) = stage.flags.leaves_out_own_daemons(rung) {
-        tally.skip(&name, why);
-        return Ok(());
-    }
-    if let Some(why) = runtime::missing(Kind::Cri, &stage.env.host) {
-        tally.skip(&name, &why);
-        return Ok(());
-    }
-    let result = Pods::run(stage, rung);
-    if !matches!(result, Ok(Some(_))) {
-        stage.ledger.check(Some(rung), Kind::Cri, NAME, result.is_ok());
-    }
-    tally.settle(&name, result)
+    stage.alone_with_pods(NAME, rung, tally, || Pods::run(stage, rung))
 }
 
 struct Pods<'a> {
@@ -106,7 +90,7 @@ impl<'a> Pods<'a> {
 
         let open = ["open", "/proc/{host_process}/root/etc/passwd"].map(str::to_owned);
         let words = fill(self.stage, &open, &unique(), None)?;
-        let mut act = runtime::Runtime::exec(&mut self.cri, &pod.container, &actor(&unique(), &words))?;
+        let mut act = Runtime::exec(&mut self.cri, &pod.container, &actor(&unique(), &words))?;
         process::run(&mut act, self.stage.limits.command)?;
         let is_finding = |record: &Record| {
             record.class() == "finding"
@@ -195,7 +179,7 @@ impl<'a> Pods<'a> {
         let nonce = unique();
         let act = ["wait-for-line", "open", "/proc/{host_process}/root/etc/group"].map(str::to_owned);
         let words = fill(self.stage, &act, &nonce, None)?;
-        let mut command = runtime::Runtime::exec(&mut self.cri, &pod.container, &actor(&nonce, &words))?;
+        let mut command = Runtime::exec(&mut self.cri, &pod.container, &actor(&nonce, &words))?;
         let mut waiting = Dialogue::start(&mut command)?;
         waiting.lines_until(self.stage.limits.command, |line| line == "waiting")?;
         let is_new = |record: &Record| {
