@@ -11,10 +11,10 @@ pub mod account;
 pub mod call;
 pub mod counters;
 pub mod event;
+pub mod kfunc;
 pub mod network;
 pub mod offsets;
 pub mod policy;
-pub mod preempt;
 pub mod twice;
 
 /// Version of everything in this crate. The loader refuses an eBPF object that was built from another one.

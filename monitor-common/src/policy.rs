@@ -244,6 +244,10 @@ pub struct Config {
     pub preemptible: u32,
     /// 1 if the current task can be had as an object of known type (from 5.11 on).
     pub typed: u32,
+    /// Type of `struct file` in the kernel's type information; 0 if an address cannot be given a type (before 6.2).
+    pub file_type: u32,
+    /// The same of `struct mount`.
+    pub mount_type: u32,
     /// Inode of the initial root directory.
     pub host_root_ino: u64,
     /// Id of the root cgroup of the identity hierarchy.

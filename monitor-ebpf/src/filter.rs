@@ -197,12 +197,12 @@ pub(crate) fn adopt(task: Task, tid: u32, container: u64) {
 #[inline(always)]
 pub(crate) fn digest<P: Object>(task: Task<P>) -> u64 {
     let (root, cwd) = (task.root().0.address(), task.cwd().0.address());
-    // The verifier lets no program compute with addresses of which it knows the type.
-    let (root, cwd, proxy, user_ns) =
-        forget((root, cwd, task.nsproxy().address().0, task.user_ns().address().0));
-    let root_ns = mount::namespace_of(root).0;
+    let root_ns = mount::raw_namespace_of(root).address();
     // The usual case: both on one mount.
-    let cwd_ns = if cwd == root { root_ns } else { mount::namespace_of(cwd).0 };
+    let cwd_ns = if cwd == root { root_ns } else { mount::raw_namespace_of(cwd).address() };
+    // The verifier lets no program compute with addresses of which it knows the type.
+    let (root_ns, cwd_ns, proxy, user_ns) =
+        forget((root_ns.0, cwd_ns.0, task.nsproxy().address().0, task.user_ns().address().0));
     // Odd multipliers mix the addresses, whose low bits are equal.
     let mut mixed = proxy.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ user_ns).wrapping_mul(0xBF58_476D_1CE4_E5B9);

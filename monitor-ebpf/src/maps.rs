@@ -132,6 +132,8 @@ pub(crate) static CONFIG: Config = Config {
     environ: 0,
     preemptible: 0,
     typed: 0,
+    file_type: 0,
+    mount_type: 0,
     host_root_ino: 0,
     root_cgroup: 1,
     bulk_budget: BudgetLimit { interval: 0, burst: 0 },

@@ -8,7 +8,7 @@
 //! (`prog->active`), and a task that has to go leaves its CPU when preemption comes back on, still inside. Those are
 //! counted (`recursion_misses`) and reported as losses of runs.
 
-use monitor_common::preempt::{DISABLE, ENABLE};
+use monitor_common::kfunc::{DISABLE, ENABLE};
 
 /// Runs `body` without preemption, where the kernel offers that; the loader sees to it.
 #[inline(always)]

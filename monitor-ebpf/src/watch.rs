@@ -5,7 +5,7 @@ use monitor_common::event::why;
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::{FILE_NAME_MAX, FileId, FileName, name_use, watch};
 
-use crate::kernel::Ptr;
+use crate::kernel::{Object, Ptr};
 use crate::maps::{NAMES, WATCHED};
 
 /// What kind of file system a superblock magic stands for (kernel `include/uapi/linux/magic.h`).
@@ -226,7 +226,7 @@ pub(crate) fn class_of(inode: Ptr) -> u32 {
 
 /// The same where the device of its superblock is known.
 #[inline(always)]
-fn class_on(inode: Ptr, dev: u32) -> u32 {
+fn class_on<P: Object>(inode: P, dev: u32) -> u32 {
     let id = FileId { ino: inode.read(F::InodeIno), dev, reserved: 0 };
     // SAFETY: one aligned u32 is read.
     unsafe { WATCHED.get(&id) }.copied().unwrap_or(0)
@@ -241,13 +241,13 @@ const DEPTH: u32 = 24;
 /// Host directories reach a container only by bind mounts. So the mount's root tells in one look whether something
 /// watched can lie below it; only then, or if the mount shows a part of a file system, the way up is walked.
 #[inline(always)]
-pub(crate) fn place(vfsmount: Ptr, dentry: Ptr, inode: Ptr, sb: Ptr) -> (u32, u32) {
+pub(crate) fn place<P: Object>(vfsmount: P, dentry: P, inode: P, sb: P) -> (u32, u32) {
     let root = vfsmount.follow(F::VfsmountRoot);
     // Everything up to the mount's root is on one superblock.
     let dev = sb.read(F::SbDev);
     let mut class = class_on(inode, dev);
     let above = class_on(root.follow(F::DentryInode), dev);
-    let part = root != sb.follow(F::SbRoot);
+    let part = root.address() != sb.follow(F::SbRoot).address();
     let mut unreachable = 0;
     if above != 0 || part {
         let mut at = dentry;
@@ -256,11 +256,11 @@ pub(crate) fn place(vfsmount: Ptr, dentry: Ptr, inode: Ptr, sb: Ptr) -> (u32, u3
             if above != 0 {
                 class |= class_on(at.follow(F::DentryInode), dev);
             }
-            if at == root {
+            if at.address() == root.address() {
                 break;
             }
             let parent = at.follow(F::DentryParent);
-            if parent == at {
+            if parent.address() == at.address() {
                 unreachable = why::UNREACHABLE;
                 break;
             }

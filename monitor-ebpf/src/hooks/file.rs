@@ -10,7 +10,7 @@ use monitor_common::policy::watch::LOG;
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
-use crate::kernel::{Object as _, Ptr, file, mount, ns, overlay};
+use crate::kernel::{Known, Object, Ptr, file, mount, ns, overlay};
 use crate::preempt;
 use crate::watch::{self, CGROUP2, Kind, NSFS};
 
@@ -25,13 +25,13 @@ const COMMON: u32 = why::NAMED | why::NAMESPACE | why::CHAR | why::KERNEL_READ;
 #[fexit(function = "security_file_open")]
 fn security_file_open(ctx: FExitContext) -> i32 {
     preempt::off(|| {
-        try_file_open(Ptr(ctx.arg::<u64>(0)), ctx.arg::<i32>(1));
+        try_file_open(Known::argument(ctx.arg::<u64>(0)), ctx.arg::<i32>(1));
     });
     0
 }
 
 #[inline(always)]
-fn try_file_open(opened: Ptr, ret: i32) -> Option<()> {
+fn try_file_open(opened: Known, ret: i32) -> Option<()> {
     let subject = Subject::current()?;
     if subject.runtime {
         return None;
@@ -43,34 +43,34 @@ fn try_file_open(opened: Ptr, ret: i32) -> Option<()> {
 
 /// Reports an open file if there is a reason to; `reasons` are those that the caller knows.
 #[inline(always)]
-pub(crate) fn check_open(subject: &Subject, opened: Ptr, ret: i32, reasons: u32) -> Option<()> {
+pub(crate) fn check_open<P: Object>(subject: &Subject, opened: P, ret: i32, reasons: u32) -> Option<()> {
     let (why, class) = judge(subject, opened)?;
     let why = why | reasons;
     if why == 0 && subject.container != KEY_CANARY {
         return None;
     }
-    report(subject, opened, ret, watch::seal(why, class, subject.tid));
+    report(subject, opened.address(), ret, watch::seal(why, class, subject.tid));
     Some(())
 }
 
 /// Why an open is worth a record, and which watched objects it is of; `None` for what is no file of the container's
 /// making.
 #[inline(always)]
-fn judge(subject: &Subject, opened: Ptr) -> Option<(u32, u32)> {
+fn judge<P: Object>(subject: &Subject, opened: P) -> Option<(u32, u32)> {
     let vfsmount = opened.follow(F::FileMnt);
-    let namespace = mount::raw_namespace_of(vfsmount);
+    let namespace = mount::raw_namespace_of(vfsmount.address());
     let canary = subject.container == KEY_CANARY;
     let mut why = 0;
     let inode = file::inode_of(opened);
     let sb = inode.follow(F::InodeSb);
     let magic = sb.read::<u64>(F::SbMagic);
-    if namespace != Task::known().mnt_ns().address() {
-        let internal = namespace.0 != 0 && !namespace.is_valid();
+    if namespace.address() != Task::known().mnt_ns().address() {
+        let internal = namespace.address().0 != 0 && !namespace.address().is_valid();
         // A memfd, or what an overlay opens below itself; files of namespaces are on such a mount, too.
         if internal && magic != NSFS && !canary {
             return None;
         }
-        if mount::namespace_inum(vfsmount) != 0 {
+        if mount::raw_namespace_inum(namespace) != 0 {
             why |= why::FOREIGN;
         }
     }
@@ -85,7 +85,7 @@ fn judge(subject: &Subject, opened: Ptr) -> Option<(u32, u32)> {
             let dentry = opened.follow(F::FileDentry);
             if kind == Kind::Ordinary {
                 // Older overlays open the file below with their own mount's path: it is judged as the overlay's.
-                if vfsmount.follow(F::VfsmountSb) != sb && !canary {
+                if vfsmount.follow(F::VfsmountSb).address() != sb.address() && !canary {
                     return None;
                 }
                 let unreachable;
@@ -96,7 +96,7 @@ fn judge(subject: &Subject, opened: Ptr) -> Option<(u32, u32)> {
                     why |= why::WATCHED;
                 }
             }
-            if writing && watch::is_named(dentry, dentry.follow(F::DentryParent)) {
+            if writing && watch::is_named(dentry.address(), dentry.follow(F::DentryParent).address()) {
                 why |= why::NAMED;
             }
         }
@@ -105,7 +105,7 @@ fn judge(subject: &Subject, opened: Ptr) -> Option<(u32, u32)> {
         _ if writing => why |= why::KERNEL_WRITE,
         Kind::Rare => why |= why::KERNEL_READ,
         _ => {
-            if watch::is_information(opened.follow(F::FileDentry), magic) {
+            if watch::is_information(opened.follow(F::FileDentry).address(), magic) {
                 why |= why::KERNEL_READ;
             }
         }

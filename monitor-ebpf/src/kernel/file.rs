@@ -3,7 +3,7 @@
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::FileId;
 
-use super::Ptr;
+use super::{Object, Ptr};
 
 /// What Bulkhead reads of an inode.
 #[derive(Clone, Copy, Default)]
@@ -40,6 +40,6 @@ pub(crate) fn id(inode: Ptr) -> FileId {
 
 /// The inode behind an open file.
 #[inline(always)]
-pub(crate) fn inode_of(file: Ptr) -> Ptr {
+pub(crate) fn inode_of<P: Object>(file: P) -> P {
     file.follow(F::FileInode)
 }

@@ -17,6 +17,7 @@ use core::mem::MaybeUninit;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_user,
 };
+use monitor_common::kfunc;
 use monitor_common::offsets::{FIELD_COUNT, FieldId, MISSING};
 
 use crate::maps::config;
@@ -167,12 +168,71 @@ impl Object for Known {
         if config!(typed) == 0 {
             return Ptr(self.0).read(field);
         }
-        match offset(field) {
-            // SAFETY: the verifier checks type and offset, and a fault reads as 0; volatile, so that the load stays as
-            // it is written.
-            Some(at) => unsafe { (self.0 as *const u8).add(at as usize).cast::<T>().read_volatile() },
-            None => T::ZERO,
+        load(self.0, field)
+    }
+}
+
+/// An object at an address that a helper read. From 6.2 on the verifier takes our word for its type
+/// (`bpf_rdonly_cast()`, kernel `kernel/bpf/helpers.c`; it costs nothing), and its fields are read by plain loads, as those
+/// of [`Known`]; before, as those of [`Ptr`].
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Cast(u64);
+
+impl Cast {
+    /// A `struct file`.
+    #[inline(always)]
+    pub(crate) fn file(file: Ptr) -> Self {
+        Self::to(file, config!(file_type))
+    }
+
+    /// A `struct mount`.
+    #[inline(always)]
+    pub(crate) fn mount(mount: Ptr) -> Self {
+        Self::to(mount, config!(mount_type))
+    }
+
+    #[inline(always)]
+    fn to(object: Ptr, id: u32) -> Self {
+        if id == 0 {
+            return Self(object.0);
         }
+        // SAFETY: a call by number is a call of a helper to the compiler, as in `aya_ebpf::helpers`.
+        let cast: unsafe extern "C" fn(u64, u32) -> u64 =
+            unsafe { core::mem::transmute(kfunc::CAST as usize) };
+        // SAFETY: the function takes any address, and the loader gave the type.
+        Self(unsafe { cast(object.0, id) })
+    }
+}
+
+impl Object for Cast {
+    #[inline(always)]
+    fn address(self) -> Ptr {
+        Ptr(self.0)
+    }
+
+    #[inline(always)]
+    fn at(address: u64) -> Self {
+        Self(address)
+    }
+
+    #[inline(always)]
+    fn read<T: Zeroable>(self, field: FieldId) -> T {
+        if config!(file_type) == 0 {
+            return Ptr(self.0).read(field);
+        }
+        load(self.0, field)
+    }
+}
+
+/// Reads a field of an object whose type the verifier knows.
+#[inline(always)]
+fn load<T: Zeroable>(object: u64, field: FieldId) -> T {
+    match offset(field) {
+        // SAFETY: the verifier checks type and offset, and a fault reads as 0; volatile, so that the load stays as
+        // it is written.
+        Some(at) => unsafe { (object as *const u8).add(at as usize).cast::<T>().read_volatile() },
+        None => T::ZERO,
     }
 }
 

@@ -4,7 +4,7 @@
 use monitor_common::offsets::FieldId as F;
 
 use super::task::Task;
-use super::{Ptr, offset};
+use super::{Cast, Object as _, Ptr, offset};
 
 /// `MNT_NS_ANON_INO` (kernel `include/uapi/linux/nsfs.h`, 6.18): every anonymous mount namespace.
 const ANONYMOUS_INO: u32 = 0xEFFF_FFF7;
@@ -22,8 +22,8 @@ pub(crate) struct Superblock {
 /// As [`namespace_of`], but an internal mount keeps its mark, which is no valid address (`MNT_NS_INTERNAL`, kernel
 /// `fs/mount.h`).
 #[inline(always)]
-pub(crate) fn raw_namespace_of(vfsmount: Ptr) -> Ptr {
-    vfsmount.container_of(F::MountMnt).follow(F::MountNs)
+pub(crate) fn raw_namespace_of(vfsmount: Ptr) -> Cast {
+    Cast::mount(vfsmount.container_of(F::MountMnt)).follow(F::MountNs)
 }
 
 /// The mount namespace that a `struct vfsmount` belongs to; null for internal and detached mounts.
@@ -36,10 +36,18 @@ pub(crate) fn namespace_of(vfsmount: Ptr) -> Ptr {
 /// Inode number of the namespace a mount belongs to, 0 if it belongs to none or to an anonymous one.
 #[inline(always)]
 pub(crate) fn namespace_inum(vfsmount: Ptr) -> u32 {
-    match super::ns::mnt_inum(namespace_of(vfsmount)) {
-        ANONYMOUS_INO => 0,
-        inum => inum,
-    }
+    numbered(super::ns::mnt_inum(namespace_of(vfsmount)))
+}
+
+/// The same of a namespace that [`raw_namespace_of`] gave.
+#[inline(always)]
+pub(crate) fn raw_namespace_inum(namespace: Cast) -> u32 {
+    if namespace.address().is_valid() { numbered(namespace.read(F::MntInum)) } else { 0 }
+}
+
+#[inline(always)]
+fn numbered(inum: u32) -> u32 {
+    if inum == ANONYMOUS_INO { 0 } else { inum }
 }
 
 /// Facts of the superblock behind a `struct vfsmount`; zeros if there is none.

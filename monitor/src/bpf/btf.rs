@@ -250,6 +250,17 @@ impl Btf {
         }
     }
 
+    /// The type id of the only struct of that name.
+    ///
+    /// # Errors
+    /// [`BtfError::NoStruct`], or [`BtfError::Ambiguous`] if there are several, whatever they hold.
+    pub fn struct_id(&self, name: &str) -> Result<u32, BtfError> {
+        match self.structs_of(name)? {
+            [id] => Ok(*id),
+            _ => Err(BtfError::Ambiguous(name.into(), "@id".into())),
+        }
+    }
+
     fn structs_of(&self, name: &str) -> Result<&[u32], BtfError> {
         let ids = self.names.get(name.as_bytes()).and_then(|n| self.structs.get(n));
         ids.map(Vec::as_slice).ok_or_else(|| BtfError::NoStruct(name.into()))

@@ -18,6 +18,7 @@ use super::calls::Calls;
 use super::cgroup;
 use super::control::{Control, Unwanted};
 use super::daemon::{Daemon, object_id};
+use super::kfunc::{self, Functions};
 use super::link::Links;
 use super::log::KernelLog;
 use super::maps::Maps;
@@ -194,12 +195,16 @@ pub fn load(
     let kernel = AyaBtf::parse(&raw, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
     let preemptible = preempt::is_possible(&types);
+    let functions = Functions::of(&types, kfunc::has_jit());
+    let (file_type, mount_type) = functions.types();
     let config = Config {
         preemptible: u32::from(preemptible),
         typed: u32::from(types.has_function("bpf_get_current_task_btf")),
+        file_type,
+        mount_type,
         ..options.config
     };
-    let mut bpf = create(options, config, &preempt::link(options.object, &types), &table.table)?;
+    let mut bpf = create(options, config, &functions.link(options.object), &table.table)?;
     let mut maps = Maps::loaded(&mut bpf);
     if let Some(pins) = options.pins {
         maps.pin(&pins.maps()).map_err(LoadError::Pins)?;

@@ -10,6 +10,7 @@ mod cgroup;
 mod control;
 mod daemon;
 mod flood;
+mod kfunc;
 mod link;
 mod loader;
 mod log;

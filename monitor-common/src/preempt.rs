@@ -1,7 +1,0 @@
-//! Calls that the loader puts into the eBPF object: the object names no kernel function, because older kernels,
-//! which have none of them, must load it too.
-
-/// Stands for `bpf_preempt_disable()` (kernel `kernel/bpf/helpers.c`): the number of a helper that no kernel has.
-pub const DISABLE: u32 = 0x6b1c_0d01;
-/// Stands for `bpf_preempt_enable()`.
-pub const ENABLE: u32 = 0x6b1c_0d02;
