@@ -2,6 +2,7 @@
 //! code. `docs/architecture.md` draws how a record travels through it.
 
 pub mod app;
+pub mod bounded;
 pub mod bpf;
 pub mod cli;
 pub mod container;

@@ -262,6 +262,11 @@ impl Pipeline {
             let reason = loss_reason::UNHASHED;
             self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
         }
+        let count = self.postures.take_unanswered();
+        if count > 0 {
+            let reason = loss_reason::UNANSWERED;
+            self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
+        }
         let count = self.postures.take_uninspected();
         if count > 0 {
             let reason = loss_reason::UNINSPECTED;

@@ -10,6 +10,7 @@ pub mod cgroups;
 pub mod daemon;
 pub mod fixture;
 pub mod flags;
+pub mod hang;
 pub mod host;
 pub mod judge;
 pub mod liar;

@@ -1,15 +1,18 @@
 //! The containers that were running before the daemon: who they are, and what the kernel side is told of them.
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use monitor_common::policy::{Config, ContainerEntry, KEY_MNT_NS, TaskEntry, task_flags};
 
+use crate::bounded::{LOOK, Worker};
 use crate::bpf;
 use crate::container::{Resolver, Scanned, ScannedTask, Update};
 use crate::diag::{Code, Diagnostic};
+use crate::posture::parse_mounts;
 
 /// How long finding out who they are may take; those that are left are asked about later.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -20,21 +23,29 @@ pub(super) struct Running {
     pub(super) update: Option<Update>,
 }
 
-/// Finds the containers that run, and who they are before anything is written of them.
+/// Finds the containers that run, and who they are before anything is written of them. One that keeps whoever reads its
+/// files waiting is left to the edge.
 pub(super) fn find(resolver: &Resolver) -> Vec<Running> {
     let begin = Instant::now();
-    let mut known: HashMap<_, _> = resolver
-        .scan()
-        .into_iter()
-        .take_while(|_| begin.elapsed() < LIMIT)
-        .map(|scanned| {
-            let first = (scanned.key, scanned.request.pid);
-            (first, resolver.resolve(&scanned.request))
-        })
-        .collect();
+    let (mut worker, mut waiting) = (Worker::new("scan-files"), BTreeSet::new());
+    let shared = Arc::new(resolver.clone());
+    let mut known = HashMap::new();
+    for Scanned { key, request, .. } in resolver.scan_within(&mut worker, &mut waiting) {
+        if begin.elapsed() >= LIMIT {
+            break;
+        }
+        if waiting.contains(&key) {
+            continue;
+        }
+        let (first, asked) = ((key, request.pid), Arc::clone(&shared));
+        match worker.run(LOOK, move || asked.resolve(&request)) {
+            Ok(update) => drop(known.insert(first, update)),
+            Err(_) => drop(waiting.insert(key)),
+        }
+    }
     // Again, because that took time: the kernel side is to be told of the tasks that there are now. What has no id is
     // left to those who may know more than the files.
-    let now = resolver.scan().into_iter();
+    let now = resolver.scan_within(&mut worker, &mut waiting).into_iter();
     now.map(|scanned| {
         let update = known.remove(&(scanned.key, scanned.request.pid));
         Running { scanned, update: update.filter(|update| update.identity.id.is_some()) }
@@ -110,11 +121,11 @@ fn entry(container: &Scanned, config: &Config) -> ContainerEntry {
     }
 }
 
-/// True if the root of a process is an overlay, which no other container has.
+/// True if the root of a process is an overlay, which no other container has. The file system itself is not asked: it may not
+/// answer.
 fn has_overlay_root(pid: u32) -> bool {
-    /// `OVERLAYFS_SUPER_MAGIC`, kernel `include/uapi/linux/magic.h`.
-    const OVERLAY: i64 = 0x794c_7630;
-    rustix::fs::statfs(format!("/proc/{pid}/root/")).is_ok_and(|s| s.f_type == OVERLAY)
+    let mounts = parse_mounts(&fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default());
+    mounts.iter().rfind(|mount| mount.point == "/").is_some_and(|root| root.fstype == "overlay")
 }
 
 /// The unique id of the mount namespace of a process. Kernels before 6.11 do not tell.

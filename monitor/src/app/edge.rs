@@ -14,6 +14,7 @@ use super::ends::Ends;
 use super::hot::{Mailbox, Wake};
 use super::start::boot_now;
 use super::trust;
+use crate::bounded::{LOOK, Worker};
 use crate::bpf::{Accounts, Control, KernelLog};
 use crate::container::{ResolveRequest, Resolver, Status, Update};
 use crate::engine::Known;
@@ -43,10 +44,11 @@ impl Edge {
     pub(super) fn run(mut self, questions: &Receiver<ResolveRequest>, mailbox: &Mailbox) {
         let (mut accounts, mut trust, mut written) = (Instant::now(), Instant::now(), Instant::now());
         let mut ends = Ends::new();
+        let (mut files, resolver) = (Worker::new("edge-files"), Arc::new(self.resolver.clone()));
         loop {
             match questions.recv_timeout(ACCOUNTS.saturating_sub(accounts.elapsed())) {
                 Ok(question) => {
-                    if !self.answer(question, mailbox) {
+                    if !self.answer(question, &resolver, &mut files, mailbox) {
                         return;
                     }
                 }
@@ -80,9 +82,20 @@ impl Edge {
     }
 
     /// Says what the files say, and tells the engines' thread of it. False if the hot thread has hung up.
-    fn answer(&self, question: ResolveRequest, mailbox: &Mailbox) -> bool {
-        let update = self.resolver.resolve(&question);
-        let ancestors = self.resolver.ancestors_from_proc(question.pid);
+    fn answer(
+        &self,
+        question: ResolveRequest,
+        resolver: &Arc<Resolver>,
+        files: &mut Worker,
+        mailbox: &Mailbox,
+    ) -> bool {
+        let (asked, request) = (Arc::clone(resolver), question.clone());
+        let read = move || (asked.resolve(&request), asked.ancestors_from_proc(request.pid));
+        let (update, ancestors) = files.run(LOOK, read).unwrap_or_else(|why| {
+            mailbox.send(Wake::Do(Box::new(|pipeline, _| pipeline.unanswered())));
+            let ancestors = resolver.careful().ancestors_from_proc(question.pid);
+            (resolver.unread(&question, why.reason()), ancestors)
+        });
         let unknown = matches!(update.status, Status::Unknown(_));
         let said = match &self.engines {
             // Whether anybody knows it is said when the engines have answered.

@@ -1,25 +1,28 @@
-//! The thread that hashes executables (SHA-256): it alone reads files of containers, behind everybody else, and nothing
-//! waits for it.
+//! The thread that hashes executables (SHA-256), behind everybody else; nothing waits for it. Another one reads the files of
+//! containers, and is left behind if that does not end.
 //!
 //! What it reads is what was executed, or nothing: a file is found by the process or under the container's root, and
 //! read if device, inode and change time are those of the exec.
 
 mod known;
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::hot::{Mailbox, Wake};
 use super::start::{kernel_dev, superblock_device};
+use crate::bounded::{LOOK, Unanswered, Worker};
+use crate::container::cached_status;
 use crate::diag::Diagnostic;
 use crate::process::{Executable, Hashed, Outcome};
 use known::{Contents, Known};
@@ -28,6 +31,8 @@ use known::{Contents, Known};
 const QUEUE: usize = 256;
 /// Read at once.
 const CHUNK: usize = 128 << 10;
+/// Bytes a second that a file system which answers is taken to give at least.
+const SLOWEST: u64 = 1 << 20;
 /// Two changes of a file within so many nanoseconds may leave the same times: those come from a clock that ticks every
 /// 10 ms at most (`current_time()`, kernel `fs/inode.c`).
 const TICK: i128 = 20_000_000;
@@ -44,9 +49,8 @@ pub(super) fn start(limit: u64, mailbox: Mailbox) -> Result<SyncSender<Executabl
 }
 
 fn run(limit: u64, files: &Receiver<Executable>, mailbox: &Mailbox) {
-    // After everybody else. If the kernel refuses, it takes its turn like everybody.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
-    let mut hasher = Hasher { limit, ..Hasher::default() };
+    come_last();
+    let mut hasher = Hasher::new(limit);
     while let Ok(file) = files.recv() {
         let hashed = hasher.take(file);
         let told = mailbox.send(Wake::Do(Box::new(move |pipeline, now| pipeline.hashed(now, &hashed))));
@@ -56,24 +60,33 @@ fn run(limit: u64, files: &Receiver<Executable>, mailbox: &Mailbox) {
     }
 }
 
-#[derive(Debug, Default)]
+/// Puts this thread after everybody else. If the kernel refuses, it takes its turn like everybody.
+fn come_last() {
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+}
+
+#[derive(Debug)]
 struct Hasher {
     limit: u64,
+    files: Worker,
     known: Known,
     files_read: u64,
 }
 
 impl Hasher {
+    fn new(limit: u64) -> Self {
+        Self { limit, files: Worker::new("hash-files"), known: Known::default(), files_read: 0 }
+    }
+
     fn take(&mut self, file: Executable) -> Hashed {
-        let found = if file.is_remote() { Err(Outcome::Remote) } else { find(&file) };
-        let (size, outcome, is_news) = match found {
+        let (size, outcome, is_news) = match self.look(&file) {
             Err(outcome) => (None, outcome, self.known.is_first_failure(&file, outcome)),
-            Ok((found, contents)) => {
+            Ok(contents) => {
                 let size = Some(contents.size);
                 match self.known.get(&contents) {
                     Some(outcome) => (size, outcome, false),
                     None => {
-                        let outcome = self.read(&found, &contents);
+                        let outcome = self.read(&contents);
                         let is_news = if outcome.is_worth_another_try() {
                             self.known.is_first_failure(&file, outcome)
                         } else {
@@ -87,25 +100,63 @@ impl Hasher {
         Hashed { file, size, outcome, files_read: self.files_read, is_news }
     }
 
-    fn read(&mut self, found: &OwnedFd, contents: &Contents) -> Outcome {
+    fn look(&mut self, file: &Executable) -> Result<Contents, Outcome> {
+        if file.is_remote() {
+            return Err(Outcome::Remote);
+        }
+        if self.known.failed(file, Outcome::Unanswered) {
+            return Err(Outcome::Unanswered);
+        }
+        let file = file.clone();
+        let look = move || {
+            come_last();
+            let (found, contents) = find(&file)?;
+            FOUND.set(Some(found));
+            Ok(contents)
+        };
+        self.files.run(LOOK, look).unwrap_or_else(|why| Err(outcome(why)))
+    }
+
+    /// Reads what was found.
+    fn read(&mut self, contents: &Contents) -> Outcome {
         if contents.size > self.limit {
             return Outcome::TooLarge;
         }
         self.files_read += 1;
-        match digest(found, contents.size) {
-            Err(_) => Outcome::Unreadable,
-            Ok(None) => Outcome::Changed,
-            Ok(Some(hash)) => match status(found).map(|after| Contents::of(&after, contents.dev)) {
-                Ok(after) if after == *contents => Outcome::Hashed(hash),
-                _ => Outcome::Changed,
-            },
-        }
+        let deadline = LOOK + Duration::from_secs(contents.size / SLOWEST);
+        let contents = *contents;
+        let read = move || FOUND.take().map_or(Outcome::Gone, |found| read(&found, &contents));
+        self.files.run(deadline, read).unwrap_or_else(outcome)
+    }
+}
+
+thread_local! {
+    /// What was found last, in the thread that has its descriptor.
+    static FOUND: RefCell<Option<OwnedFd>> = const { RefCell::new(None) };
+}
+
+/// What becomes of a file that could not be looked at. What was not tried may be tried again.
+fn outcome(why: Unanswered) -> Outcome {
+    match why {
+        Unanswered::Late => Outcome::Unanswered,
+        Unanswered::Refused | Unanswered::Failed => Outcome::Unreadable,
+    }
+}
+
+fn read(found: &OwnedFd, contents: &Contents) -> Outcome {
+    match digest(found, contents.size) {
+        Err(_) => Outcome::Unreadable,
+        Ok(None) => Outcome::Changed,
+        Ok(Some(hash)) => match status(found).map(|after| Contents::of(&after, contents.dev)) {
+            Ok(after) if after == *contents => Outcome::Hashed(hash),
+            _ => Outcome::Changed,
+        },
     }
 }
 
 /// Hash of `size` bytes; `None` if there are more or fewer.
 fn digest(found: &OwnedFd, size: u64) -> std::io::Result<Option<[u8; 32]>> {
-    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let path = format!("/proc/thread-self/fd/{}", found.as_raw_fd());
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     // The time of the last access stays what the container made it, where the file system allows that.
     let file = rustix::fs::open(&path, flags | OFlags::NOATIME, Mode::empty())
@@ -157,9 +208,9 @@ fn under_root(pid: u32, path: &[u8]) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// What the kernel has of the file, without asking a file system that may not answer.
-fn status(found: impl AsFd) -> Result<Statx, Errno> {
-    rustix::fs::statx(found, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS)
+/// What the kernel has of the file.
+fn status(found: impl AsFd) -> std::io::Result<Statx> {
+    cached_status(found, c"", AtFlags::EMPTY_PATH)
 }
 
 /// The file's identity if it is the one that was executed.
@@ -177,7 +228,7 @@ fn verify(file: &Executable, pid: u32, found: &OwnedFd, status: &Statx) -> Optio
 
 /// The inode's own number, which the kernel shows from 5.14 on.
 fn inode(found: &OwnedFd) -> Option<u64> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", found.as_raw_fd())).ok()?;
+    let info = fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", found.as_raw_fd())).ok()?;
     info.lines().find_map(|line| line.strip_prefix("ino:"))?.trim().parse().ok()
 }
 

@@ -36,7 +36,7 @@ pub fn posture(args: &PostureArgs) -> Result<Exit, Diagnostic> {
         control_sockets: sockets.collect(),
     };
     let (host, subjects) =
-        gather(&options).map_err(|e| Diagnostic::new(Code::NoCgroupMount).note(e.to_string()))?;
+        gather(options).map_err(|e| Diagnostic::new(Code::NoCgroupMount).note(e.to_string()))?;
     let patterns: Vec<&str> = args.explain.iter().chain(&args.containers).map(String::as_str).collect();
     let wanted = choose(&subjects, &patterns)?;
     let in_full = args.explain.is_some();
@@ -50,7 +50,7 @@ pub fn posture(args: &PostureArgs) -> Result<Exit, Diagnostic> {
             cli::print(&write(&judged, style))?;
         }
     }
-    let fails = args.fail_on.is_some_and(|least| judged.iter().any(|judged| judged.worst() >= Some(least)));
+    let fails = args.fail_on.is_some_and(|least| judged.iter().any(|judged| judged.fails(least)));
     Ok(if fails { Exit::Findings } else { Exit::Ok })
 }
 

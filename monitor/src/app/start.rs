@@ -149,7 +149,7 @@ pub(super) fn file_id(path: &Path) -> io::Result<FileId> {
 
 /// The device of a file's superblock, by its mount, which `mountinfo` has to list.
 pub(super) fn superblock_device(file: &impl std::os::fd::AsRawFd, mountinfo: &str) -> Option<u32> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+    let info = fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", file.as_raw_fd())).ok()?;
     let mount = info.lines().find_map(|l| l.strip_prefix("mnt_id:"))?.trim().to_owned();
     let mounts = fs::read_to_string(mountinfo).ok()?;
     let line = mounts.lines().find(|l| l.split(' ').next() == Some(mount.as_str()))?;

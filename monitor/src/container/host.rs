@@ -2,8 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 
 /// Most bytes read of one configuration or state file.
 pub const MAX_FILE: u64 = 4 << 20;
@@ -89,6 +92,17 @@ pub(crate) fn read_start(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(cap).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What the kernel has of a file: no file system is asked whether that still holds, because it may not answer. The way to the
+/// file is another matter, up to the mount that it is the root of.
+pub(crate) fn cached_status(
+    at: impl AsFd,
+    path: impl rustix::path::Arg,
+    flags: AtFlags,
+) -> io::Result<Statx> {
+    let flags = flags | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    Ok(statx(at, path, flags, StatxFlags::BASIC_STATS)?)
 }
 
 #[cfg(test)]

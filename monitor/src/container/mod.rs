@@ -18,6 +18,7 @@ mod registry;
 mod resolve;
 pub mod runtime;
 mod scan;
+mod scan_within;
 pub mod state_dir;
 mod supervisor;
 mod types;
@@ -26,13 +27,13 @@ pub(crate) use bundle::nullable;
 pub use capability::{capability_bit, capability_name, capability_set};
 pub use cgroup::{Layout, LayoutError, cgroup_id};
 pub use host::{HostPaths, MAX_FILE, initial_namespace};
-pub(crate) use host::{read_file, read_start};
+pub(crate) use host::{cached_status, read_file, read_start};
 pub(crate) use identity::{engine_of_namespace, fill, keep_labels, keeps_label};
 pub use kubepods::{Qos, pod_in_path};
 pub use pattern::{PathMatch, container_in_path};
 pub use registry::{Change, Registry, Suspect};
 pub use resolve::{ResolveRequest, Resolver, RuntimeInvocation};
-pub use scan::{Scanned, ScannedTask};
+pub use scan::{Scanned, ScannedTask, Survey};
 pub use supervisor::Supervisor;
 pub use types::{
     Baseline, Compose, Container, ContainerKey, Declared, DeclaredDevice, DeclaredMount, Engine, Identity,

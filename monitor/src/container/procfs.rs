@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::host::{read_file, read_start};
+use rustix::fs::{AtFlags, CWD};
+
+use super::host::{cached_status, read_file, read_start};
 use crate::process::{MAX_ARGS, MAX_ARGV_BYTES, Process, ProcessKey, Program};
 
 /// Nanoseconds of a clock tick in `/proc`: `USER_HZ` is 100 on every Linux that Bulkhead runs on.
@@ -32,11 +33,18 @@ pub(super) struct TaskStatus {
 #[derive(Clone, Debug)]
 pub(super) struct Proc {
     root: PathBuf,
+    /// Leaves out what a process can make wait.
+    careful: bool,
 }
 
 impl Proc {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_path_buf() }
+        Self { root: root.to_path_buf(), careful: false }
+    }
+
+    /// The same without what a process can make wait: its arguments, which are in its memory, and its root.
+    pub(super) fn careful(&self) -> Self {
+        Self { careful: true, ..self.clone() }
     }
 
     fn of(&self, pid: u32, name: &str) -> PathBuf {
@@ -77,6 +85,9 @@ impl Proc {
 
     /// Arguments, as many as a [`Process`] keeps.
     pub(super) fn argv(&self, pid: u32) -> Vec<Vec<u8>> {
+        if self.careful {
+            return Vec::new();
+        }
         let mut bytes = read_start(&self.of(pid, "cmdline"), MAX_ARGV_BYTES as u64).unwrap_or_default();
         if bytes.last() == Some(&0) {
             bytes.pop();
@@ -97,11 +108,14 @@ impl Proc {
     /// The device is the superblock's, out of mountinfo, where the root is a mount point: `stat` gives
     /// another one on btrfs.
     pub(super) fn root(&self, pid: u32) -> Option<(u32, u64)> {
-        let meta = fs::metadata(self.of(pid, "root")).ok()?;
-        let stat_dev = kernel_dev(libc::major(meta.dev()), libc::minor(meta.dev()));
+        if self.careful {
+            return None;
+        }
+        let status = cached_status(CWD, self.of(pid, "root"), AtFlags::empty()).ok()?;
+        let stat_dev = kernel_dev(status.stx_dev_major, status.stx_dev_minor);
         let mounts = read_start(&self.of(pid, "mountinfo"), 1 << 20).unwrap_or_default();
         let dev = mounts.split(|b| *b == b'\n').filter_map(root_mount_dev).next_back();
-        Some((dev.unwrap_or(stat_dev), meta.ino()))
+        Some((dev.unwrap_or(stat_dev), status.stx_ino))
     }
 
     /// The process as the table keeps it; its container is left to the caller.

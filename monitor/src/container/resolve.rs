@@ -82,6 +82,12 @@ impl Resolver {
         Self { more_roots, ..self }
     }
 
+    /// The same, but it leaves out what a process can make wait for as long as it likes.
+    #[must_use]
+    pub fn careful(&self) -> Self {
+        Self { proc: self.proc.careful(), ..self.clone() }
+    }
+
     /// The state directories of runtimes that are looked at.
     pub(super) fn state_roots(&self) -> Vec<PathBuf> {
         default_roots(&self.host).into_iter().chain(self.more_roots.iter().cloned()).collect()
@@ -113,6 +119,17 @@ impl Resolver {
         }
         self.ask_states(request, &mut found);
         self.conclude(request, found)
+    }
+
+    /// What is known of a container by the path of its cgroup alone, because its files could not be read.
+    pub fn unread(&self, request: &ResolveRequest, why: &str) -> Update {
+        let pattern = container_in_path(&request.cgroup_path);
+        let found = Found {
+            id: pattern.map(|p| p.id.to_owned()),
+            engine: pattern.and_then(|p| p.engine),
+            ..Found::default()
+        };
+        Update { status: Status::Unknown(why.to_owned()), ..self.conclude(request, found) }
     }
 
     /// The process `pid` as `/proc` has it; its container is left as the host.

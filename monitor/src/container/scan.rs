@@ -76,6 +76,21 @@ struct Seen {
     mnt_ns: u32,
 }
 
+/// Which containers run, before each of them is read.
+#[derive(Default)]
+pub struct Survey {
+    groups: Vec<Group>,
+    seen: BTreeMap<u32, Seen>,
+    tops: Vec<String>,
+}
+
+impl Survey {
+    /// Their keys.
+    pub fn keys(&self) -> impl Iterator<Item = ContainerKey> {
+        self.groups.iter().map(|group| group.key)
+    }
+}
+
 /// Processes of one container, on the way to a [`Scanned`].
 struct Group {
     top: String,
@@ -86,11 +101,22 @@ struct Group {
 impl Resolver {
     /// The containers that run now. Takes as long as reading all of `/proc` does.
     pub fn scan(&self) -> Vec<Scanned> {
-        let Some(layout) = &self.layout else { return Vec::new() };
+        let survey = self.survey();
+        (0..survey.groups.len()).filter_map(|at| self.read(&survey, at)).collect()
+    }
+
+    /// Which containers run now.
+    pub fn survey(&self) -> Survey {
+        let Some(layout) = &self.layout else { return Survey::default() };
         let seen = self.see(layout);
         let groups = self.groups(layout, &seen);
-        let tops: Vec<String> = groups.iter().map(|group| group.top.clone()).collect();
-        groups.iter().filter_map(|group| self.scanned(layout, group, &seen, &tops)).collect()
+        let tops = groups.iter().map(|group| group.top.clone()).collect();
+        Survey { groups, seen, tops }
+    }
+
+    /// Reads one of them, by its place; `None` if it is gone.
+    pub fn read(&self, Survey { groups, seen, tops }: &Survey, at: usize) -> Option<Scanned> {
+        self.scanned(self.layout.as_ref()?, groups.get(at)?, seen, tops)
     }
 
     /// What [`Resolver::scan`] says of one container, whose first process is that of `request`; `None` if it is gone.

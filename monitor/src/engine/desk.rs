@@ -14,6 +14,7 @@ use super::kube;
 use super::place;
 use super::status::{Engine, State, StatusChange, Tally};
 use super::{Answer, Endpoint, EngineKind, Fault, MAX_CONTAINERS, NAME_LIMIT, usual};
+use crate::bounded::Worker;
 use crate::container::{ContainerKey, ResolveRequest, Resolver, Update};
 
 /// Reports that may wait.
@@ -47,6 +48,8 @@ pub trait Outlet: Send + 'static {
 /// The desk.
 pub struct Desk<O: Outlet> {
     pub(super) resolver: Resolver,
+    /// What reads containers' files.
+    pub(super) files: Worker,
     outlet: O,
     pub(super) engines: Vec<Engine>,
     /// What Kubernetes' API servers said.
@@ -72,6 +75,7 @@ impl<O: Outlet> Desk<O> {
         let (reports, inbox) = channel(REPORTS);
         let mut desk = Self {
             resolver,
+            files: Worker::new("engines-files"),
             outlet,
             engines: Vec::new(),
             servers: kube::Servers::new(),

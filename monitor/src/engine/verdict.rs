@@ -5,6 +5,7 @@ use super::case::Said;
 use super::desk::{Desk, Outlet};
 use super::merge::contradictions;
 use super::place::{self, Place, Seen};
+use crate::bounded::LOOK;
 use crate::container::{ContainerKey, Status};
 
 impl<O: Outlet> Desk<O> {
@@ -24,8 +25,11 @@ impl<O: Outlet> Desk<O> {
         let named = case.files.identity.name.is_some() && answer.identity.name.is_some();
         if named && case.files.identity.name != answer.identity.name {
             // It was renamed: the files say so by now.
-            let update = self.resolver.resolve(&case.request);
-            if update.status == Status::Resolved {
+            let (resolver, request) = (self.resolver.clone(), case.request.clone());
+            let update = self.files.run(LOOK, move || resolver.resolve(&request));
+            if let Ok(update) = update
+                && update.status == Status::Resolved
+            {
                 case.files = update;
             }
         }

@@ -214,6 +214,8 @@ pub mod loss_reason {
     pub const UNHASHED: &str = "unhashed";
     /// Containers were not looked at, because too many waited: there is no `posture` record of them.
     pub const UNINSPECTED: &str = "uninspected";
+    /// Looks at containers' files were given up, or not begun, because file systems did not answer.
+    pub const UNANSWERED: &str = "unanswered";
     /// A sink could not keep up.
     pub const SINK_FULL: &str = "sink_full";
     /// This reader of the socket did not keep up.
@@ -233,6 +235,7 @@ pub mod loss_reason {
         UNJOINED,
         UNHASHED,
         UNINSPECTED,
+        UNANSWERED,
         SINK_FULL,
         SLOW_READER,
     ];

@@ -101,6 +101,8 @@ pub fn loss(
         ("unhashed", _) => "files",
         ("uninspected", 1) => "container",
         ("uninspected", _) => "containers",
+        ("unanswered", 1) => "look",
+        ("unanswered", _) => "looks",
         (_, 1) => "record",
         _ => "records",
     };

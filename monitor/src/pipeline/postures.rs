@@ -8,7 +8,7 @@ use super::{Pipeline, scanned};
 use crate::container::{ContainerKey, Status};
 use crate::detect::Severity;
 use crate::output::{Body, Posture, Subject};
-use crate::posture::{self, Answer, Question, contradicted, finding};
+use crate::posture::{self, Answer, Question, Unread, contradicted, finding};
 use crate::process::{MAX_ANCESTORS, Process, ProcessKey};
 
 /// Which findings are wanted of what containers were granted.
@@ -27,12 +27,18 @@ pub(super) struct Postures {
     rules: Option<PostureRules>,
     questions: Vec<Question>,
     uninspected: u64,
+    unanswered: u64,
 }
 
 impl Postures {
     /// Takes the number of containers that could not be looked at.
     pub(super) fn take_uninspected(&mut self) -> u64 {
         std::mem::take(&mut self.uninspected)
+    }
+
+    /// Takes the number of looks that were given up.
+    pub(super) fn take_unanswered(&mut self) -> u64 {
+        std::mem::take(&mut self.unanswered)
     }
 }
 
@@ -64,9 +70,17 @@ impl Pipeline {
         self.postures.uninspected += 1;
     }
 
+    /// Counts a look at a container's files that was given up, because it did not end.
+    pub fn unanswered(&mut self) {
+        self.postures.unanswered += 1;
+    }
+
     /// Says what a container was granted, and reports what of it matters.
     pub fn inspected(&mut self, time: u64, answer: &Answer) {
         let key = answer.key;
+        if matches!(answer.findings, Err(Unread::Unanswered(_))) {
+            self.unanswered();
+        }
         // Whoever asks first is told first. What is not known by the files alone is for the edge to say.
         if answer.identity.status == Status::Resolved
             && self.containers.get(key).is_some_and(|container| container.status == Status::Pending)
@@ -76,7 +90,7 @@ impl Pipeline {
         let Some(container) = self.containers.get(key) else { return };
         let (findings, unread) = match &answer.findings {
             Ok(findings) => (findings.as_slice(), None),
-            Err(why) => (&[][..], Some(*why)),
+            Err(why) => (&[][..], Some(why.reason())),
         };
         let posture =
             Posture { pid: answer.pid, config: answer.config.as_deref(), unread, findings, grants: &[] };

@@ -5,6 +5,7 @@ use monitor_common::event::{
 };
 
 use super::*;
+use crate::bounded::Unanswered;
 use crate::detect::DetectConfig;
 use crate::output::{Clock, Kinds, Lane, LaneFormat, Limits, Sequence, queue};
 
@@ -152,7 +153,7 @@ fn a_container_found_running_is_told_once_and_judged_from_then_on() {
 fn what_a_container_was_granted_is_told_and_found_once_it_is_looked_at() {
     use crate::container::{Identity, Status, Update};
     use crate::detect::Severity;
-    use crate::posture::{Answer, CHECKS, Item, Source};
+    use crate::posture::{Answer, CHECKS, Item, Source, Unread};
 
     let found_as = |at: usize, severity| crate::posture::Finding {
         check: &CHECKS[at],
@@ -213,11 +214,18 @@ fn what_a_container_was_granted_is_told_and_found_once_it_is_looked_at() {
     let told = lines(|p| {
         p.want_postures(PostureRules::default());
         start(p);
-        p.inspected(30, &answer(Err("gone")));
+        p.inspected(30, &answer(Err(Unread::Gone)));
+        p.inspected(31, &answer(Err(Unread::Unanswered(Unanswered::Late))));
         p.not_inspected();
     });
     let posture = told.iter().find(|l| l["type"] == "posture").unwrap();
-    assert_eq!((&posture["unread"], &posture["worst"]), (&"gone".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&posture["unread"], &posture["worst"]),
+        (&Unread::Gone.reason().into(), &serde_json::Value::Null)
+    );
+    let late = told.iter().rfind(|l| l["type"] == "posture").unwrap();
+    assert_eq!(late["unread"], Unanswered::Late.reason());
+    assert!(told.iter().any(|l| l["reason"] == "unanswered" && l["count"] == 1));
     assert!(told.iter().any(|l| l["reason"] == "uninspected" && l["count"] == 1));
     assert!(told.iter().all(|l| l["type"] != "finding"));
 

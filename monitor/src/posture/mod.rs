@@ -20,8 +20,8 @@ pub use check::{CHECKS, Check};
 pub use config::Config;
 pub use explain::{Grant, Verdict, explain};
 pub use judge::{Finding, Item, Layers, Source, contradicted, judge, link_layers};
-pub use mountinfo::{Mount, host_path, parse_mounts};
-pub use question::{Answer, Question};
+pub use mountinfo::{Mount, host_path, leads_through_remote, parse_mounts};
+pub use question::{Answer, Question, Unread};
 pub use rules::{find_rule, finding, rules};
 
 use crate::container::{Container, Identity};
@@ -31,8 +31,10 @@ use crate::container::{Container, Identity};
 pub struct Subject {
     /// Who it is.
     pub container: Container,
-    /// The facts.
+    /// The facts; of one that could not be looked at, its first process alone.
     pub baseline: Baseline,
+    /// Why it could not be looked at.
+    pub unread: Option<Unread>,
 }
 
 impl Subject {

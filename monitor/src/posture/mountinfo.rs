@@ -3,6 +3,10 @@
 use super::baseline::within;
 use crate::container::cgroup::unescape;
 
+/// Types of file systems whose server may keep whoever asks it waiting for as long as it likes.
+const REMOTE: &[&str] =
+    &["fuse", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "coda", "lustre", "autofs"];
+
 /// Mounts of one process that are read: a container with more is listed up to here.
 const MAX_MOUNTS: usize = 16_384;
 
@@ -30,6 +34,12 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// True if what is in it is asked of a server that may not answer.
+    pub fn is_remote(&self) -> bool {
+        let kind = self.fstype.split('.').next().unwrap_or_default();
+        REMOTE.contains(&kind)
+    }
+
     /// True if nothing can be written through it.
     pub fn is_readonly(&self) -> bool {
         self.options.iter().chain(&self.super_options).any(|option| option == "ro")
@@ -70,6 +80,12 @@ fn text_of(field: &str) -> String {
     String::from_utf8_lossy(&unescape(field)).into_owned()
 }
 
+/// True if the way to a path leads through a file system that may not answer, other than the root: through one whose mount
+/// is above it.
+pub fn leads_through_remote(mounts: &[Mount], path: &str) -> bool {
+    mounts.iter().any(|m| m.is_remote() && m.point != "/" && path != m.point && within(path, &m.point))
+}
+
 /// The path by which the host reaches what a mount shows: by the mount of the same file system that shows the
 /// smallest part that holds it.
 pub fn host_path(mount: &Mount, host: &[Mount]) -> Option<String> {
@@ -105,6 +121,17 @@ garbage
         let slave = parse_mounts("9 8 0:5 /x /y ro,relatime master:7 - ext4 /dev/x rw\n");
         assert_eq!((slave[0].master, slave[0].is_readonly()), (Some(7), true));
         assert_eq!(text_of("a\\134b\\9"), "a\\b\\9");
+    }
+
+    #[test]
+    fn servers_that_may_not_answer() {
+        let mounts = parse_mounts(
+            "1 0 0:1 / / rw - fuse.fuse-overlayfs f rw\n2 1 0:2 / /a rw - fuse.sshfs h rw\n3 1 0:3 / /b rw - nfs4 h rw\n",
+        );
+        let through = |path: &str| leads_through_remote(&mounts, path);
+        assert!(through("/a/b") && through("/b/c/d"));
+        assert!(!through("/a") && !through("/ab") && !through("/") && !through("/c"));
+        assert!(!Mount { fstype: "fusectl".into(), ..Mount::default() }.is_remote());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use monitor_common::event::State;
 
 use super::judge::Finding;
+use crate::bounded::Unanswered;
 use crate::container::{ContainerKey, ResolveRequest, Update};
 
 /// A container that is to be looked at.
@@ -14,6 +15,25 @@ pub struct Question {
     pub started: u64,
     /// What the kernel showed as its first program started.
     pub state: State,
+}
+
+/// Why a container could not be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It had ended.
+    Gone,
+    /// Who looks was kept waiting.
+    Unanswered(Unanswered),
+}
+
+impl Unread {
+    /// What is said of it.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Gone => "it ended before it could be looked at",
+            Self::Unanswered(why) => why.reason(),
+        }
+    }
 }
 
 /// What was found out about it.
@@ -28,7 +48,7 @@ pub struct Answer {
     /// Path of the OCI configuration, if it was found.
     pub config: Option<String>,
     /// What is to be said of it, the worst first; or why it could not be looked at.
-    pub findings: Result<Vec<Finding>, &'static str>,
+    pub findings: Result<Vec<Finding>, Unread>,
     /// Who it is: that had to be found out on the way.
     pub identity: Update,
 }

@@ -4,10 +4,10 @@ mod text;
 
 pub use text::{explained, overview};
 
-use super::Subject;
 use super::baseline::{Baseline, Host};
 use super::explain::{Grant, explain};
 use super::judge::{Finding, judge};
+use super::{Subject, Unread};
 use crate::detect::Severity;
 use crate::output::Posture;
 
@@ -25,8 +25,10 @@ pub struct Judged<'a> {
 impl<'a> Judged<'a> {
     /// Judges a container; `in_full` also lists everything that it was granted.
     pub fn new(subject: &'a Subject, host: &Host, in_full: bool) -> Self {
-        let findings = judge(&subject.baseline, host);
-        let grants = if in_full { explain(&subject.baseline, host, &findings) } else { Vec::new() };
+        let is_read = subject.unread.is_none();
+        let findings = if is_read { judge(&subject.baseline, host) } else { Vec::new() };
+        let grants =
+            if in_full && is_read { explain(&subject.baseline, host, &findings) } else { Vec::new() };
         Self { subject, findings, grants }
     }
 
@@ -36,10 +38,15 @@ impl<'a> Judged<'a> {
         Posture {
             pid: *pid,
             config: config.as_ref().map(|config| config.path.as_str()),
-            unread: None,
+            unread: self.subject.unread.map(Unread::reason),
             findings: &self.findings,
             grants: &self.grants,
         }
+    }
+
+    /// True if it has a finding of at least this severity, or may have one: it could not be looked at.
+    pub fn fails(&self, least: Severity) -> bool {
+        self.subject.unread.is_some() || self.worst() >= Some(least)
     }
 
     /// Its worst severity.

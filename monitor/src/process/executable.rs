@@ -78,12 +78,14 @@ pub enum Outcome {
     Changed,
     /// It could not be opened or read.
     Unreadable,
+    /// Its file system did not answer in time, or too many others had not.
+    Unanswered,
 }
 
 impl Outcome {
     /// The names of all of them.
     pub const NAMES: &'static [&'static str] =
-        &["hashed", "too_large", "remote", "gone", "changed", "unreadable"];
+        &["hashed", "too_large", "remote", "gone", "changed", "unreadable", "unanswered"];
 
     /// The name in output.
     pub const fn name(&self) -> &'static str {
@@ -94,6 +96,7 @@ impl Outcome {
             Self::Gone => "gone",
             Self::Changed => "changed",
             Self::Unreadable => "unreadable",
+            Self::Unanswered => "unanswered",
         }
     }
 

@@ -8,6 +8,7 @@ mod engines;
 mod faults;
 mod granted;
 mod group;
+mod hangs;
 mod hashes;
 mod mutate;
 mod nested;
@@ -248,6 +249,7 @@ impl Stage {
         arguments::run(self, rung, tally)?;
         hashes::run(self, rung, tally)?;
         granted::run(self, rung, tally)?;
+        hangs::run(self, rung, tally)?;
         crowd::run(self, rung, tally)?;
         ends::run(self, rung, tally)?;
         nested::run(self, rung, tally)?;

@@ -254,7 +254,7 @@ impl Stage {
         direct.into_iter().chain(of_docker).collect()
     }
 
-    fn ask(&self, words: &[&str]) -> anyhow::Result<Output> {
+    pub(super) fn ask(&self, words: &[&str]) -> anyhow::Result<Output> {
         let mut command = Command::new(&self.flags.bulkhead);
         command.args(["posture", "--format", "json"]);
         for state in self.state_roots() {
@@ -266,7 +266,7 @@ impl Stage {
     }
 }
 
-fn by_id(lines: &[u8]) -> anyhow::Result<BTreeMap<String, Value>> {
+pub(super) fn by_id(lines: &[u8]) -> anyhow::Result<BTreeMap<String, Value>> {
     let text = std::str::from_utf8(lines)?;
     let mut objects = BTreeMap::new();
     for line in text.lines() {

@@ -89,6 +89,11 @@ impl Known {
         before.is_none_or(|(before, _)| before != outcome)
     }
 
+    /// True if this was what became of the file the last time.
+    pub(super) fn failed(&mut self, file: &Executable, outcome: Outcome) -> bool {
+        self.failures.get(&(file.dev, file.ino, file.ctime)) == Some(outcome)
+    }
+
     /// True unless the same was said of this file.
     pub(super) fn is_first_failure(&mut self, file: &Executable, outcome: Outcome) -> bool {
         let key = (file.dev, file.ino, file.ctime);

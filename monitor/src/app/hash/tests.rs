@@ -25,7 +25,7 @@ fn executable(path: &Path) -> Executable {
 }
 
 fn hasher(limit: u64) -> Hasher {
-    Hasher { limit, ..Hasher::default() }
+    Hasher::new(limit)
 }
 
 fn hex(outcome: Outcome) -> String {

@@ -3,13 +3,13 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, fstat, openat, openat2, statat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, Statx, openat, openat2};
 
 use super::{is_kernel, object};
-use crate::container::HostPaths;
+use crate::container::{HostPaths, cached_status};
 use crate::detect::CONTROL_SOCKET_NAMES;
 use crate::posture::baseline::{Node, Object, SocketSeen, within};
-use crate::posture::mountinfo::Mount;
+use crate::posture::mountinfo::{Mount, leads_through_remote};
 
 /// Entries of `/dev` that are looked at, folders below it included.
 const MAX_ENTRIES: usize = 8192;
@@ -32,8 +32,11 @@ pub(super) fn known_sockets(paths: &HostPaths, sockets: &[PathBuf]) -> Vec<Strin
 
 /// Device and inode of a path of the host, links followed.
 pub(super) fn id_of(path: &Path) -> Option<(u64, u64)> {
-    let stat = statat(CWD, path, AtFlags::empty()).ok()?;
-    Some((stat.st_dev, stat.st_ino))
+    Some(id(&cached_status(CWD, path, AtFlags::empty()).ok()?))
+}
+
+fn id(status: &Statx) -> (u64, u64) {
+    (rustix::fs::makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino)
 }
 
 /// The root of a container's first process.
@@ -55,20 +58,23 @@ impl Inside {
     /// What is at a path, and its device and inode.
     pub(super) fn look(&self, path: &str) -> Option<(Object, (u64, u64))> {
         let file = self.reach(path, OFlags::PATH | OFlags::NOFOLLOW)?;
-        let stat = fstat(file).ok()?;
-        Some((object(&stat), (stat.st_dev, stat.st_ino)))
+        let status = cached_status(file, c"", AtFlags::EMPTY_PATH).ok()?;
+        Some((object(&status), id(&status)))
     }
 
     fn is_socket(&self, path: &str) -> bool {
         self.look(path).is_some_and(|(object, _)| object == Object::Socket)
     }
 
-    /// The device files in `/dev` and its folders.
-    pub(super) fn devices(&self) -> Vec<Node> {
+    /// The device files in `/dev` and its folders, but for those of servers that may not answer.
+    pub(super) fn devices(&self, mounts: &[Mount]) -> Vec<Node> {
         let mut nodes = Vec::new();
         let mut room = MAX_ENTRIES;
         let mut waiting = vec![("/dev".to_owned(), 0)];
         while let Some((path, depth)) = waiting.pop() {
+            if leads_through_remote(mounts, &format!("{path}/")) {
+                continue;
+            }
             let Some(folder) = self.reach(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW)
             else {
                 continue;
@@ -83,9 +89,8 @@ impl Inside {
                     return nodes;
                 }
                 room -= 1;
-                let Ok(stat) = statat(folder.as_fd(), entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else {
-                    continue;
-                };
+                let found = cached_status(folder.as_fd(), entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
+                let Ok(stat) = found else { continue };
                 let at = format!("{path}/{name}");
                 match object(&stat) {
                     Object::Char(major, minor) => nodes.push(Node { path: at, block: false, major, minor }),
@@ -156,7 +161,7 @@ mod tests {
         assert_eq!(inside.look("/out").map(|seen| seen.0), Some(Object::Link));
         assert_eq!(inside.look("/out/passwd"), None);
         assert_eq!(inside.look("/../../dev/file").map(|seen| seen.0), Some(Object::File));
-        assert!(inside.devices().is_empty());
+        assert!(inside.devices(&[]).is_empty());
         assert!(Inside::open(&paths, 8).is_none());
     }
 

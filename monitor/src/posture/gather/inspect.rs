@@ -1,28 +1,44 @@
 //! Looks at one container that has just started, while it runs: for the daemon.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Options, Reader, configuration, inside, name, read_host, versions};
-use crate::container::{Container, HostPaths, Layout, LayoutError, Resolver, Update};
+use super::{Options, Reader, Source, container, inside, name, read_host, versions};
+use crate::bounded::{LOOK, Worker};
+use crate::container::{LayoutError, Scanned, Update};
 use crate::posture::judge::{Finding, Layers, judge};
-use crate::posture::{Answer, Host, Question};
+use crate::posture::{Answer, Baseline, Host, Question, Unread};
 
 /// How long the version of a runtime is believed: it may be upgraded.
 const VERSION: Duration = Duration::from_secs(3600);
-/// Why nothing is known of a container.
-const GONE: &str = "it ended before it could be looked at";
 
 /// Looks at containers one after the other, and remembers what they share.
 #[derive(Debug)]
 pub struct Inspector {
-    paths: HostPaths,
-    layout: Layout,
-    resolver: Resolver,
-    control_sockets: Vec<PathBuf>,
+    source: Arc<Source>,
+    worker: Worker,
     versions: BTreeMap<String, (Instant, Option<String>)>,
     layers: Layers,
+}
+
+/// What was read of a container, not judged yet.
+type Facts = (Scanned, Host, Baseline);
+
+impl Source {
+    fn facts(&self, question: &Question, known: &Update) -> Option<Facts> {
+        let Question { request, started, state } = question;
+        let mut scanned = self.resolver.look_at(request)?;
+        scanned.baseline = *state;
+        // Mounts of the host change with each container.
+        let host = read_host(&self.paths);
+        let sockets = inside::known_sockets(&self.paths, &self.control_sockets);
+        let baseline = Reader { source: self, host: &host, sockets: &sockets }.facts(&scanned, known)?;
+        // Else what was read is another process's, or half of what there was.
+        let is_it = self.resolver.runs(request.pid, *started) && baseline.namespace("mnt") != 0;
+        is_it.then_some((scanned, host, baseline))
+    }
 }
 
 impl Inspector {
@@ -31,69 +47,52 @@ impl Inspector {
     /// # Errors
     /// Containers cannot be told apart, because no cgroup file system is mounted.
     pub fn new(options: Options) -> Result<Self, LayoutError> {
-        let Options { host, state_roots, control_sockets } = options;
         Ok(Self {
-            layout: Layout::read(&host)?,
-            resolver: Resolver::new(host.clone()).with_state_roots(state_roots),
-            paths: host,
-            control_sockets,
+            source: Arc::new(Source::new(options)?),
+            worker: Worker::new("posture-files"),
             versions: BTreeMap::new(),
             layers: Layers::default(),
         })
     }
 
     /// Looks at a container. What it does to itself before it is looked at is what is seen; credentials and seccomp are
-    /// those that the kernel showed when it started.
+    /// those that the kernel showed when it started. One that keeps whoever looks waiting is given up after [`LOOK`].
     pub fn inspect(&mut self, question: &Question) -> Answer {
-        let identity = self.resolver.resolve(&question.request);
-        let (config, findings) = match self.read(question, &identity) {
-            Some((config, findings)) => (config, Ok(findings)),
-            None => (None, Err(GONE)),
-        };
+        let (source, asked) = (Arc::clone(&self.source), question.clone());
         let Question { request, started, .. } = question;
+        let identity = self.source.identity(&mut self.worker, request);
+        let read =
+            identity.clone().and_then(|known| self.worker.run(LOOK, move || source.facts(&asked, &known)));
+        let identity = identity.unwrap_or_else(|why| self.source.resolver.unread(request, why.reason()));
+        let (config, findings) = match read {
+            Ok(Some((scanned, host, baseline))) => {
+                let path = baseline.config.as_ref().map(|config| config.path.clone());
+                (path, Ok(self.judge(question, &identity, &scanned, host, baseline)))
+            }
+            Ok(None) => (None, Err(Unread::Gone)),
+            Err(why) => (None, Err(Unread::Unanswered(why))),
+        };
         Answer { key: request.key, pid: request.pid, started: *started, config, findings, identity }
     }
 
-    fn read(&mut self, question: &Question, identity: &Update) -> Option<(Option<String>, Vec<Finding>)> {
-        let Question { request, started, state } = question;
-        let mut scanned = self.resolver.look_at(request)?;
-        scanned.baseline = *state;
-        // Mounts of the host change with each container.
-        let mut host = read_host(&self.paths);
-        let runtime = identity.identity.runtime.clone();
-        self.versions(&mut host, runtime.as_deref());
-        let sockets = inside::known_sockets(&self.paths, &self.control_sockets);
-        let config = configuration(&self.resolver, request, identity.declared.as_ref());
-        let path = config.as_ref().map(|config| config.path.clone());
-        let reader = Reader {
-            resolver: &self.resolver,
-            paths: &self.paths,
-            layout: &self.layout,
-            host: &host,
-            sockets: &sockets,
-        };
-        let mut baseline = reader.baseline(&scanned, config, runtime)?;
-        // Else what was read is another process's, or half of what there was.
-        if !self.resolver.runs(request.pid, *started) || baseline.namespace("mnt") == 0 {
-            return None;
-        }
-        let called = name(&Container {
-            key: request.key,
-            revision: 0,
-            status: identity.status.clone(),
-            identity: identity.identity.clone(),
-            cgroup_path: request.cgroup_path.clone(),
-            declared: None,
-            baseline: None,
-            mismatches: Vec::new(),
-        });
-        let resolver = &self.resolver;
-        self.layers.link(&mut baseline, &called, *started, &host, |pid, start| resolver.runs(pid, start));
-        Some((path, judge(&baseline, &host)))
+    fn judge(
+        &mut self,
+        question: &Question,
+        identity: &Update,
+        scanned: &Scanned,
+        mut host: Host,
+        mut baseline: Baseline,
+    ) -> Vec<Finding> {
+        self.versions(&mut host, identity.identity.runtime.as_deref());
+        let called = name(&container(scanned, identity.clone()));
+        let resolver = &self.source.resolver;
+        let runs = |pid: u32, start: u64| resolver.runs(pid, start);
+        self.layers.link(&mut baseline, &called, question.started, &host, runs);
+        judge(&baseline, &host)
     }
 
     fn versions(&mut self, host: &mut Host, runtime: Option<&str>) {
-        let Some(runtime) = runtime.filter(|_| self.paths.root == Path::new("/")) else { return };
+        let Some(runtime) = runtime.filter(|_| self.source.paths.root == Path::new("/")) else { return };
         let known = self.versions.get(runtime).filter(|(asked, _)| asked.elapsed() < VERSION);
         let version = match known {
             Some((_, version)) => version.clone(),
@@ -110,7 +109,7 @@ impl Inspector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::{ContainerKey, ResolveRequest};
+    use crate::container::{ContainerKey, HostPaths, ResolveRequest};
 
     fn inspector() -> Option<Inspector> {
         Inspector::new(Options { host: HostPaths::default(), ..Options::default() }).ok()
@@ -126,11 +125,11 @@ mod tests {
         // Where no cgroup file system is mounted, nothing can be looked at.
         let Some(mut inspector) = inspector() else { return };
         let pid = std::process::id();
-        let started = inspector.resolver.process_from_proc(pid).unwrap().key.started;
+        let started = inspector.source.resolver.process_from_proc(pid).unwrap().key.started;
         let answer = inspector.inspect(&question(pid, started));
         assert!(answer.findings.is_ok() && answer.pid == pid && answer.key == ContainerKey(7));
         let other = inspector.inspect(&question(pid, started + 1_000_000_000));
-        assert_eq!(other.findings.unwrap_err(), GONE);
+        assert_eq!(other.findings.unwrap_err(), Unread::Gone);
     }
 
     #[test]
@@ -139,6 +138,6 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
         child.wait().unwrap();
-        assert_eq!(inspector.inspect(&question(pid, 1)).findings.unwrap_err(), GONE);
+        assert_eq!(inspector.inspect(&question(pid, 1)).findings.unwrap_err(), Unread::Gone);
     }
 }

@@ -1,7 +1,8 @@
 //! Reads the facts: `/proc` of each container's first process, its cgroups, its OCI configuration, and the host.
 //!
 //! Everything may vanish while it is read, and everything inside a container may be hostile: paths of a container are
-//! resolved in its root, no magic link is followed, and nothing is opened but for its kind and number.
+//! resolved in its root, no magic link is followed, and nothing is opened but for its kind and number. A file system in it
+//! that does not answer is asked as little as can be, by a thread that is left behind at a deadline.
 
 mod cgroups;
 mod device_program;
@@ -11,14 +12,17 @@ mod versions;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Subject;
 use super::baseline::{Baseline, Host, IdRange, NAMESPACES, Object};
 use super::config::Config;
 use super::judge::{self, link_layers};
-use super::mountinfo::{Mount, host_path, parse_mounts};
+use super::mountinfo::{Mount, host_path, leads_through_remote, parse_mounts};
+use super::question::Unread;
+use crate::bounded::{LOOK, Unanswered, Worker};
 use crate::container::{
-    Container, Declared, HostPaths, Layout, LayoutError, ResolveRequest, Resolver, Scanned,
+    Container, Declared, HostPaths, Layout, LayoutError, ResolveRequest, Resolver, Scanned, Update,
     initial_namespace, read_file, read_start,
 };
 use inside::Inside;
@@ -41,31 +45,92 @@ pub struct Options {
     pub control_sockets: Vec<PathBuf>,
 }
 
-/// Reads the host and every container that runs.
+/// Where containers are read from.
+#[derive(Debug)]
+struct Source {
+    resolver: Resolver,
+    paths: HostPaths,
+    layout: Layout,
+    control_sockets: Vec<PathBuf>,
+}
+
+impl Source {
+    fn new(options: Options) -> Result<Self, LayoutError> {
+        let Options { host, state_roots, control_sockets } = options;
+        Ok(Self {
+            layout: Layout::read(&host)?,
+            resolver: Resolver::new(host.clone()).with_state_roots(state_roots),
+            paths: host,
+            control_sockets,
+        })
+    }
+
+    /// Who a container is.
+    fn identity(self: &Arc<Self>, worker: &mut Worker, of: &ResolveRequest) -> Result<Update, Unanswered> {
+        let (source, of) = (Arc::clone(self), of.clone());
+        worker.run(LOOK, move || source.resolver.resolve(&of))
+    }
+}
+
+/// Reads the host and every container that runs; of one that keeps whoever reads it waiting it is said.
 ///
 /// # Errors
 /// Containers cannot be told apart, because no cgroup file system is mounted.
-pub fn gather(options: &Options) -> Result<(Host, Vec<Subject>), LayoutError> {
-    let paths = &options.host;
-    let layout = Layout::read(paths)?;
-    let resolver = Resolver::new(paths.clone()).with_state_roots(options.state_roots.clone());
-    let scanned = resolver.scan();
+pub fn gather(options: Options) -> Result<(Host, Vec<Subject>), LayoutError> {
+    let source = Arc::new(Source::new(options)?);
+    let paths = &source.paths;
+    let mut worker = Worker::new("posture-files");
+    let scanned = source.resolver.scan_within(&mut worker, &mut BTreeSet::new());
     let mut host = read_host(paths);
-    let sockets = inside::known_sockets(paths, &options.control_sockets);
-    let reader = Reader { resolver: &resolver, paths, layout: &layout, host: &host, sockets: &sockets };
-    let mut subjects: Vec<Subject> = scanned.iter().filter_map(|scanned| reader.subject(scanned)).collect();
+    let shared = Arc::new((host.clone(), inside::known_sockets(paths, &source.control_sockets)));
+    let mut subjects = Vec::new();
+    for scanned in scanned.into_iter().map(Arc::new) {
+        let (asked, of, shared) = (Arc::clone(&source), Arc::clone(&scanned), Arc::clone(&shared));
+        let identity = source.identity(&mut worker, &scanned.request);
+        let read = identity.clone().and_then(|update| {
+            worker.run(LOOK, move || {
+                let (host, sockets) = &*shared;
+                Reader { source: &asked, host, sockets }.facts(&of, &update)
+            })
+        });
+        let (baseline, unread) = match read {
+            Ok(Some(baseline)) => (baseline, None),
+            Ok(None) => continue,
+            Err(why) => {
+                let baseline = Baseline { pid: scanned.request.pid, ..Baseline::default() };
+                (baseline, Some(Unread::Unanswered(why)))
+            }
+        };
+        let update = identity.unwrap_or_else(|why| source.resolver.unread(&scanned.request, why.reason()));
+        subjects.push(Subject { container: container(&scanned, update), baseline, unread });
+    }
     if paths.root == Path::new("/") {
         let runtimes: BTreeSet<String> = subjects.iter().filter_map(|s| s.baseline.runtime.clone()).collect();
         host.versions =
             runtimes.into_iter().filter_map(|name| Some((name.clone(), versions::of(&name)?))).collect();
     }
-    let names: Vec<String> = subjects.iter().map(|subject| name(&subject.container)).collect();
-    let mut baselines: Vec<Baseline> = subjects.iter_mut().map(|s| std::mem::take(&mut s.baseline)).collect();
+    let read: Vec<&mut Subject> = subjects.iter_mut().filter(|subject| subject.unread.is_none()).collect();
+    let names: Vec<String> = read.iter().map(|subject| name(&subject.container)).collect();
+    let (mut baselines, places): (Vec<Baseline>, Vec<&mut Baseline>) =
+        read.into_iter().map(|s| (std::mem::take(&mut s.baseline), &mut s.baseline)).unzip();
     link_layers(&mut baselines, &names, &host);
-    for (subject, baseline) in subjects.iter_mut().zip(baselines) {
-        subject.baseline = baseline;
+    for (place, baseline) in places.into_iter().zip(baselines) {
+        *place = baseline;
     }
     Ok((host, subjects))
+}
+
+fn container(scanned: &Scanned, update: Update) -> Container {
+    Container {
+        key: scanned.key,
+        revision: 0,
+        status: update.status,
+        identity: update.identity,
+        cgroup_path: scanned.cgroup_path.clone(),
+        declared: update.declared,
+        baseline: None,
+        mismatches: Vec::new(),
+    }
 }
 
 /// What a person calls a container: its name, else its id, else its cgroup.
@@ -127,29 +192,16 @@ fn configuration(
 
 /// Reads containers.
 struct Reader<'a> {
-    resolver: &'a Resolver,
-    paths: &'a HostPaths,
-    layout: &'a Layout,
+    source: &'a Source,
     host: &'a Host,
     sockets: &'a [String],
 }
 
 impl Reader<'_> {
-    fn subject(&self, scanned: &Scanned) -> Option<Subject> {
-        let update = self.resolver.resolve(&scanned.request);
-        let config = configuration(self.resolver, &scanned.request, update.declared.as_ref());
-        let baseline = self.baseline(scanned, config, update.identity.runtime.clone())?;
-        let container = Container {
-            key: scanned.key,
-            revision: 0,
-            status: update.status,
-            identity: update.identity,
-            cgroup_path: scanned.cgroup_path.clone(),
-            declared: update.declared,
-            baseline: None,
-            mismatches: Vec::new(),
-        };
-        Some(Subject { container, baseline })
+    /// The facts of a container that is known as that.
+    fn facts(&self, scanned: &Scanned, known: &Update) -> Option<Baseline> {
+        let config = configuration(&self.source.resolver, &scanned.request, known.declared.as_ref());
+        self.baseline(scanned, config, known.identity.runtime.clone())
     }
 
     fn baseline(
@@ -158,23 +210,24 @@ impl Reader<'_> {
         config: Option<Config>,
         runtime: Option<String>,
     ) -> Option<Baseline> {
+        let Source { resolver, paths, layout, .. } = self.source;
         let first = scanned.processes.get(scanned.first)?;
         let pid = first.key.pid;
-        let of = |name: &str| self.paths.proc.join(pid.to_string()).join(name);
+        let of = |name: &str| paths.proc.join(pid.to_string()).join(name);
         let mut mounts = parse_mounts(&text(&of("mountinfo"))?);
         for mount in &mut mounts {
             mount.host_path = host_path(mount, &self.host.mounts);
         }
         let label = ["attr/apparmor/current", "attr/current"].iter().find_map(|name| text(&of(name)));
         let state = &scanned.baseline;
-        let device_rules = cgroups::device_rules(self.paths, self.host, pid);
+        let device_rules = cgroups::device_rules(paths, self.host, pid);
         let device_program = || {
-            let (directory, _) = cgroups::unified(self.paths, self.layout, pid)?;
+            let (directory, _) = cgroups::unified(paths, layout, pid)?;
             device_program::is_in_force(&directory)
         };
         let mut baseline = Baseline {
             pid,
-            namespaces: namespaces(self.paths, pid),
+            namespaces: namespaces(paths, pid),
             tasks: scanned.tasks.len(),
             root_tasks: scanned.tasks.iter().filter(|task| task.euid == 0).count(),
             uid: first.euid,
@@ -186,7 +239,7 @@ impl Reader<'_> {
             uid_map: uid_map(&text(&of("uid_map")).unwrap_or_default()),
             label: label.map(|label| label.trim_end_matches(['\0', '\n']).to_owned()),
             mounts,
-            limits: cgroups::limits(self.paths, self.layout, self.host, pid),
+            limits: cgroups::limits(paths, layout, self.host, pid),
             device_program: device_rules.is_none().then(device_program).flatten(),
             device_rules,
             environment: environment(&of("environ")),
@@ -194,9 +247,9 @@ impl Reader<'_> {
             config,
             ..Baseline::default()
         };
-        if let Some(inside) = Inside::open(self.paths, pid) {
+        if let Some(inside) = Inside::open(paths, pid) {
             // An engine may have mounts of its own, which only its runtime, shim or conmon shows.
-            let outside = self.resolver.ancestors_from_proc(pid);
+            let outside = resolver.ancestors_from_proc(pid);
             let outside: Vec<u32> = outside.iter().map(|process| process.key.pid).collect();
             self.look_inside(&inside, &outside, &mut baseline);
         }
@@ -209,17 +262,22 @@ impl Reader<'_> {
         let declared = b.config.as_ref().map(|config| (config.lists_of_masks(), config.binds()));
         let (masks, binds) = declared.unwrap_or_default();
         wanted.extend(masks);
+        // What a server shows there is not the kernel's, whatever it is.
+        wanted.retain(|path| !leads_through_remote(&b.mounts, path));
         for path in wanted {
             if let Some((object, _)) = inside.look(&path) {
                 b.objects.insert(path, object);
             }
         }
-        b.nodes = inside.devices();
+        b.nodes = inside.devices(&b.mounts);
         for (source, destination) in binds {
+            if leads_through_remote(&b.mounts, &destination) {
+                continue;
+            }
             let point = inside.look(&destination).map(|(_, id)| id);
             let source_at = Path::new(&source);
-            let views = std::iter::once(self.paths.path(source_at))
-                .chain(outside.iter().map(|pid| self.paths.path_of(*pid, source_at)));
+            let views = std::iter::once(self.source.paths.path(source_at))
+                .chain(outside.iter().map(|pid| self.source.paths.path_of(*pid, source_at)));
             let mut seen = views.filter_map(|path| inside::id_of(&path)).peekable();
             let first = seen.peek().copied();
             if let Some(id) = seen.find(|id| Some(*id) == point).or(first) {
@@ -251,10 +309,10 @@ fn is_kernel(mount: &Mount) -> bool {
 }
 
 /// The kind of a file, by its mode and device number.
-fn object(stat: &rustix::fs::Stat) -> Object {
-    use rustix::fs::{FileType, major, minor};
-    let number = (major(stat.st_rdev), minor(stat.st_rdev));
-    match FileType::from_raw_mode(stat.st_mode) {
+fn object(status: &rustix::fs::Statx) -> Object {
+    use rustix::fs::FileType;
+    let number = (status.stx_rdev_major, status.stx_rdev_minor);
+    match FileType::from_raw_mode(status.stx_mode.into()) {
         FileType::Directory => Object::Directory,
         FileType::RegularFile => Object::File,
         FileType::CharacterDevice => Object::Char(number.0, number.1),

@@ -125,6 +125,7 @@ fn row(page: &mut Page, judged: &Judged<'_>) {
     page.cell("", &judged.subject.baseline.pid.to_string(), 8);
     match judged.worst() {
         Some(worst) => page.cell(tone(worst), worst.name(), 8),
+        None if judged.subject.unread.is_some() => page.cell("", "?", 8),
         None => page.cell("", "ok", 8),
     }
     for severity in SEVERITIES {
@@ -148,10 +149,14 @@ fn heading(page: &mut Page, judged: &Judged<'_>) {
     facts.extend(identity.runtime.as_ref().map(|runtime| format!("runtime {runtime}")));
     facts.extend(identity.image.as_ref().map(|image| format!("image {image}")));
     match &judged.subject.baseline.config {
+        _ if judged.subject.unread.is_some() => {}
         Some(config) => facts.push(format!("declared in {}", config.path)),
         None => facts.push("no OCI configuration was found: only what the kernel shows is judged".to_owned()),
     }
     page.indented(2, &safe(&facts.join(", ")));
+    if let Some(why) = judged.subject.unread {
+        page.indented(2, &format!("not looked at: {}", why.reason()));
+    }
 }
 
 fn findings(page: &mut Page, judged: &Judged<'_>) {

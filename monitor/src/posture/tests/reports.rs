@@ -32,7 +32,7 @@ fn subject(baseline: Baseline) -> Subject {
         baseline: None,
         mismatches: Vec::new(),
     };
-    Subject { container, baseline }
+    Subject { container, baseline, unread: None }
 }
 
 fn hostile() -> Subject {
