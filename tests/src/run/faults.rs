@@ -17,11 +17,11 @@ use crate::tally::{Tally, say};
 
 /// Runs it, if it was asked for.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
-    if !stage.flags.runtimes().contains(&Kind::Containerd) {
-        return Ok(());
+    let wanted = stage.flags.runtimes();
+    for kind in [Kind::Containerd, Kind::Docker].into_iter().filter(|kind| wanted.contains(kind)) {
+        stage.alone_with(kind, "engine_killed", rung, tally, |runtime| stage.engine_killed(rung, runtime))?;
     }
-    let name = "engine_killed";
-    stage.alone_with(Kind::Containerd, name, rung, tally, |runtime| stage.engine_killed(rung, runtime))
+    Ok(())
 }
 
 /// A client that waits for an engine; it ends with this.
@@ -53,10 +53,11 @@ impl Stage {
         // Killed as soon as the runtime has put its child into the container's cgroup.
         let (name, argv) = (format!("bhs-{}", unique()), actor(&unique(), &["wait".to_owned()]));
         let spec = Spec { name: &name, setup: &setup, mounts: &[], argv: &argv };
-        let (_, mut command) = runtime.launch(&spec)?;
+        let (young, mut command) = runtime.launch(&spec)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let client = Client(command.spawn().context("cannot start the client")?);
-        let of_young = |r: &Record| r.class() == "container" && r.word("cgroup_path").ends_with(&name);
+        let of_young =
+            |r: &Record| r.class() == "container" && r.word("cgroup_path").ends_with(&young.cgroup);
         self.wait(&daemon.store, "new container", |r| of_young(r) && r.change() == "created")?;
         runtime.crash()?;
         let is_settled = |r: &Record| {

@@ -1,15 +1,14 @@
 //! A containerd of our own, through `ctr`.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
 use anyhow::Context as _;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::shims::end_shims;
 use super::{Container, Engine, Env, Leftovers, Runtime, Spec, need};
 use crate::bundle;
 use crate::process::{self, Service};
@@ -189,22 +188,5 @@ impl Drop for Containerd {
         }
         self.daemon = None;
         end_shims(&socket(&self.folder));
-    }
-}
-
-/// Ends the shims of this engine, which outlive it: of a container that was being started when it was killed, it knows
-/// nothing that it could remove.
-fn end_shims(socket: &Path) {
-    let address = [b"\0-address\0", socket.as_os_str().as_bytes(), b"\0"].concat();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for id in entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-        let Some(pid) = Pid::from_raw(id) else { continue };
-        // Held before it is looked at: the number cannot become another process's in between.
-        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        if line.windows(address.len()).any(|part| part == address) {
-            // It may have ended.
-            let _ = pidfd_send_signal(&process, Signal::KILL);
-        }
     }
 }

@@ -6,12 +6,16 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
+use std::time::Instant;
 
+use anyhow::{Context as _, ensure};
 use rustix::thread::UnshareFlags;
 
+use super::shims::end_shims;
 use super::{Container, Engine, Env, Leftovers, Runtime, Spec, image, need};
 use crate::host;
 use crate::process::{self, Service};
+use crate::stop;
 
 const IMAGE: &str = "bulkhead-scenarios:latest";
 
@@ -49,6 +53,8 @@ pub(super) struct Docker {
     client: PathBuf,
     folder: PathBuf,
     live: Vec<String>,
+    /// Containers are to outlive it, as far as that is its to say.
+    live_restore: bool,
     // The daemon ends before its leftovers are removed.
     daemon: Option<Service>,
     _leftovers: Leftovers,
@@ -79,7 +85,7 @@ fn own_network(command: &mut Command) {
 }
 
 /// Starts the engine's daemon, and waits until it listens.
-fn daemon(env: &Env, folder: &Path) -> anyhow::Result<Service> {
+fn daemon(env: &Env, folder: &Path, live_restore: bool) -> anyhow::Result<Service> {
     // A network namespace of its own, where even its own address for itself has to be switched on.
     let mut command = Command::new("sh");
     command.args(["-c", "ip link set lo up; exec \"$@\"", "sh"]).arg(need("dockerd")?);
@@ -90,11 +96,20 @@ fn daemon(env: &Env, folder: &Path) -> anyhow::Result<Service> {
     command.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
     command.arg("--add-runtime").arg(format!("ours={}", env.runc_for_engines()?.display()));
     command.args(["--default-runtime", "ours"]);
+    if live_restore {
+        command.arg("--live-restore");
+    }
     own_network(&mut command);
     let mut daemon = Service::start(&mut command, &folder.join("log"))?;
     let path = socket(folder);
     daemon.wait_until(env.limit, || UnixStream::connect(&path).is_ok())?;
     Ok(daemon)
+}
+
+/// True if there is such a process, and it has not ended yet.
+fn runs(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 impl Docker {
@@ -111,9 +126,10 @@ impl Docker {
         ]);
         let docker = Self {
             client: client()?,
-            daemon: Some(daemon(&env, &folder)?),
+            daemon: Some(daemon(&env, &folder, false)?),
             folder,
             live: Vec::new(),
+            live_restore: false,
             _leftovers: leftovers,
             env,
         };
@@ -130,10 +146,10 @@ impl Docker {
         command
     }
 
-    fn run(&mut self, spec: &Spec<'_>, how: &str) -> anyhow::Result<(Container, String)> {
+    fn make(&mut self, spec: &Spec<'_>, how: &[&str]) -> anyhow::Result<(Container, String)> {
         let mut command = self.command();
         let id = self.folder.join(format!("id-{}", spec.name));
-        command.args(["run", how]).arg("--cidfile").arg(&id);
+        command.args(how).arg("--cidfile").arg(&id);
         run_args(&mut command, &self.env, spec);
         command.arg(IMAGE).args(spec.argv);
         self.live.push(spec.name.to_owned());
@@ -151,16 +167,41 @@ impl Runtime for Docker {
 
     fn restart(&mut self) -> anyhow::Result<()> {
         self.daemon = None;
-        self.daemon = Some(daemon(&self.env, &self.folder)?);
+        self.daemon = Some(daemon(&self.env, &self.folder, self.live_restore)?);
         Ok(())
     }
 
+    fn crash(&mut self) -> anyhow::Result<()> {
+        // The next one would end the containers otherwise.
+        self.live_restore = true;
+        self.daemon.take().context("it does not run")?.kill();
+        // The containerd that it started goes with it, and the shims stay.
+        let file = self.folder.join("run/containerd/containerd.pid");
+        let pid = fs::read_to_string(&file).context("no containerd of its own")?;
+        let deadline = Instant::now() + self.env.limit;
+        while runs(pid.trim()) {
+            ensure!(Instant::now() < deadline, "containerd outlives the engine");
+            stop::check()?;
+            std::thread::yield_now();
+        }
+        // Nobody may have waited for it, and then the next engine would take it to be running.
+        fs::remove_file(file)?;
+        Ok(())
+    }
+
+    fn launch(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, Command)> {
+        let (container, _) = self.make(spec, &["create"])?;
+        let mut command = self.command();
+        command.args(["start", &container.id]);
+        Ok((container, command))
+    }
+
     fn start(&mut self, spec: &Spec<'_>) -> anyhow::Result<Container> {
-        Ok(self.run(spec, "--detach")?.0)
+        Ok(self.make(spec, &["run", "--detach"])?.0)
     }
 
     fn run_once(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, String)> {
-        let done = self.run(spec, "--rm")?;
+        let done = self.make(spec, &["run", "--rm"])?;
         self.live.retain(|live| live != spec.name);
         Ok(done)
     }
@@ -182,6 +223,10 @@ impl Drop for Docker {
     fn drop(&mut self) {
         for name in std::mem::take(&mut self.live) {
             let _ = self.command().args(["rm", "--force", &name]).output();
+        }
+        self.daemon = None;
+        if self.live_restore {
+            end_shims(&self.folder.join("run/containerd/containerd.sock"));
         }
     }
 }

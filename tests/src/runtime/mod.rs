@@ -7,6 +7,7 @@ mod docker;
 mod oci;
 mod podman;
 mod runc;
+mod shims;
 
 use std::fs;
 use std::path::{Path, PathBuf};
