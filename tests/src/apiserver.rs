@@ -42,6 +42,16 @@ pub enum Manner {
 }
 
 impl Manner {
+    /// The number in which the daemon counts what becomes of its questions.
+    pub fn failure(self) -> &'static str {
+        match self {
+            Self::Honest => "mismatched",
+            Self::Silent => "timed_out",
+            Self::Stranger => "unreachable",
+            Self::Refusing => "refused",
+        }
+    }
+
     /// A part of the reason that the daemon gives for it; `None` for one that answers.
     pub fn reason(self) -> Option<&'static str> {
         match self {

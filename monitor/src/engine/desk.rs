@@ -227,6 +227,7 @@ impl<O: Outlet> Desk<O> {
                     self.ask(number, key);
                 }
             }
+            Said::Asked(questions) => self.count(number, |tally| tally.asked += questions),
             Said::Down(fault) => self.lost(number, &fault),
             Said::Told(answer) => self.answer(number, *answer),
             Said::Reply { id, result } => {
@@ -235,9 +236,7 @@ impl<O: Outlet> Desk<O> {
                     Ok(Some(answer)) => self.answer(number, *answer),
                     Ok(None) => self.refuse(number, key, "does not know it"),
                     Err(fault) => {
-                        if matches!(fault, Fault::TimedOut(_)) {
-                            self.count(number, |tally| tally.timed_out += 1);
-                        }
+                        self.count(number, |tally| tally.fail(&fault));
                         self.refuse(number, key, &fault.to_string());
                     }
                 }
@@ -270,6 +269,9 @@ impl<O: Outlet> Desk<O> {
             && !engine.endpoint.given
             && matches!(engine.state, State::New | State::Down(None));
         let name = engine.name();
+        if !quiet {
+            self.count(number, |tally| tally.fail(fault));
+        }
         self.set(number, State::Down((!quiet).then(|| fault.to_string())));
         self.unclaimed.retain(|(engine, _), _| *engine != number);
         let waiting: Vec<ContainerKey> = self.open.iter().copied().collect();

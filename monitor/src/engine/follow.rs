@@ -44,6 +44,8 @@ pub(super) enum Said {
     Up { version: String, owner: u32, containers: usize },
     /// It is not, or no more.
     Down(Fault),
+    /// So many more questions were put, where they are not the desk's.
+    Asked(u64),
     /// What the engine said of a container, unasked.
     Told(Box<Answer>),
     /// What became of a question.

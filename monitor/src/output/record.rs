@@ -267,23 +267,31 @@ pub struct EngineStatus<'a> {
     pub containers: Option<u64>,
     /// Why it is not connected.
     pub reason: Option<&'a str>,
-    /// Questions about containers.
+    /// Questions.
     pub asked: u64,
     /// Answers, asked for or not.
     pub answered: u64,
-    /// Questions that were not answered in time.
+    /// Questions and attempts to connect that were not answered in time.
     pub timed_out: u64,
+    /// Those that were refused.
+    pub refused: u64,
+    /// Those for which there was no connection, or it broke.
+    pub unreachable: u64,
+    /// Answers that were no such thing, or too large.
+    pub garbled: u64,
     /// Answers that the kernel or files contradicted.
     pub mismatched: u64,
 }
 
 impl EngineStatus<'_> {
     /// The names of its numbers in output, in the order of [`Self::numbers`].
-    pub const NUMBERS: [&'static str; 4] = ["asked", "answered", "timed_out", "mismatched"];
+    pub const NUMBERS: [&'static str; 7] =
+        ["asked", "answered", "timed_out", "refused", "unreachable", "garbled", "mismatched"];
 
     /// Its numbers.
-    pub fn numbers(&self) -> [u64; 4] {
-        [self.asked, self.answered, self.timed_out, self.mismatched]
+    pub fn numbers(&self) -> [u64; 7] {
+        let Self { asked, answered, timed_out, refused, unreachable, garbled, mismatched, .. } = *self;
+        [asked, answered, timed_out, refused, unreachable, garbled, mismatched]
     }
 }
 

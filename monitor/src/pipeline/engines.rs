@@ -38,6 +38,9 @@ fn status(change: &StatusChange) -> EngineStatus<'_> {
         asked: change.tally.asked,
         answered: change.tally.answered,
         timed_out: change.tally.timed_out,
+        refused: change.tally.refused,
+        unreachable: change.tally.unreachable,
+        garbled: change.tally.garbled,
         mismatched: change.tally.mismatched,
     }
 }

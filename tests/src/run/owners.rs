@@ -78,6 +78,8 @@ fn faults(stage: &Stage, rung: Rung, cri: &mut Cri) -> anyhow::Result<Option<Str
             "{manner:?}: {}",
             told.line()
         );
+        let (asked, failed) = (told.number("asked"), manner.failure());
+        ensure!(asked > 0 && told.number(failed) == 1, "{failed} is not 1: {}", told.line());
     }
     let records = daemon.stop()?.all();
     let wrong: Vec<&Record> = records.iter().filter(|record| !record.pod("owner").is_null()).collect();

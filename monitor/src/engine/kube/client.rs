@@ -1,5 +1,8 @@
 //! Questions to an API server, over TLS: each with a limit of time, each answer with one of bytes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use http::header::{ACCEPT, AUTHORIZATION, HOST, USER_AGENT};
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
@@ -28,11 +31,13 @@ pub(super) struct Client {
     account: Account,
     /// A connection that was used and may be used again.
     kept: Option<Link>,
+    /// Questions that were put.
+    asked: Arc<AtomicU64>,
 }
 
 impl Client {
-    pub(super) fn new(account: Account) -> Self {
-        Self { account, kept: None }
+    pub(super) fn new(account: Account, asked: Arc<AtomicU64>) -> Self {
+        Self { account, kept: None, asked }
     }
 
     /// Its version.
@@ -92,6 +97,7 @@ impl Client {
             WATCH.as_secs(),
             escape(version)
         );
+        self.asked.fetch_add(1, Ordering::Relaxed);
         within(CONNECT_LIMIT + ASK_LIMIT, async {
             let mut link = self.open("watch").await?;
             let response = link.send("watch", self.request(&path, ONE)?).await?;
@@ -108,6 +114,7 @@ impl Client {
         bytes: usize,
         time: std::time::Duration,
     ) -> Result<T, Fault> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         within(time, async {
             let (response, link) = self.send(what, path, accept).await?;
             let body = collect(response, what, bytes).await?;

@@ -1,6 +1,8 @@
 //! The task that follows the pods of this node, and begins again when the API server goes away.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
@@ -50,12 +52,13 @@ pub(in super::super) async fn follow(
         link: Link { number, reports },
         alive: BTreeSet::new(),
         owners: BTreeMap::new(),
+        asked: Arc::default(),
     };
     let mut backoff = Backoff::new();
     loop {
         let began = Instant::now();
         let Err(End::Fault(fault)) = follower.session().await else { return };
-        if !follower.link.say(Said::Down(fault)).await {
+        if follower.say(Said::Down(fault)).await.is_err() {
             return;
         }
         sleep(backoff.pause(began.elapsed(), false)).await;
@@ -70,6 +73,8 @@ struct Follower {
     alive: BTreeSet<String>,
     /// What controls an object that is an owner itself, by namespace and reference.
     owners: BTreeMap<(String, Reference), Owner>,
+    /// Questions of which the desk was not told yet.
+    asked: Arc<AtomicU64>,
 }
 
 /// What ended a watch.
@@ -83,13 +88,15 @@ enum Ended {
 
 impl Follower {
     async fn say(&self, said: Said) -> Result<(), End> {
-        if self.link.say(said).await { Ok(()) } else { Err(End::Closed) }
+        let asked = self.asked.swap(0, Ordering::Relaxed);
+        let told = asked == 0 || self.link.say(Said::Asked(asked)).await;
+        if told && self.link.say(said).await { Ok(()) } else { Err(End::Closed) }
     }
 
     /// Speaks to the server until that fails.
     async fn session(&mut self) -> Result<(), End> {
         // Read anew each time: certificates and kubeconfigs are replaced.
-        let mut client = Client::new(Account::open(&self.endpoint.socket)?);
+        let mut client = Client::new(Account::open(&self.endpoint.socket)?, Arc::clone(&self.asked));
         let version = client.version().await?;
         let mut is_up = false;
         loop {

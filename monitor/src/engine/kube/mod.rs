@@ -14,6 +14,7 @@ mod pods;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Endpoint, Fault, Probe};
@@ -53,7 +54,7 @@ pub fn node_name(given: Option<&str>) -> String {
 
 /// Connects, and counts the pods of the node.
 pub(super) async fn look(endpoint: &Endpoint, node: &str) -> Result<Probe, Fault> {
-    let mut client = Client::new(Account::open(&endpoint.socket)?);
+    let mut client = Client::new(Account::open(&endpoint.socket)?, Arc::default());
     let version = client.version().await?;
     client.node(node).await?;
     let (pods, _) = client.pods(node).await?;

@@ -70,19 +70,27 @@ const TOKEN: &str = "token: s3cret";
 /// A name that the server's certificate has beside its address.
 const NAME: &str = "kubernetes.tests";
 
-/// Follows a server until it has said so much.
+/// Follows a server until it has said so much, beside how much was asked.
 fn said(server: &Server, count: usize) -> Vec<Said> {
+    followed(server, count).1
+}
+
+/// The same with the number of questions.
+fn followed(server: &Server, count: usize) -> (u64, Vec<Said>) {
     let config = kubeconfig(server.port, &PARTIES.ca, NAME, TOKEN);
     runtime().block_on(async {
         let (reports, mut inbox): (_, Receiver<Report>) = channel(1);
         let task = tokio::spawn(follow(endpoint(&config), "n1".to_owned(), 0, reports));
-        let mut out = Vec::new();
+        let (mut asked, mut out) = (0, Vec::new());
         while out.len() < count {
             let next = tokio::time::timeout(Duration::from_secs(20), inbox.recv());
-            out.push(next.await.expect("in time").expect("it goes on").said);
+            match next.await.expect("in time").expect("it goes on").said {
+                Said::Asked(questions) => asked += questions,
+                said => out.push(said),
+            }
         }
         task.abort();
-        out
+        (asked, out)
     })
 }
 
@@ -144,7 +152,9 @@ fn owners_are_those_at_the_top() {
         let page = if path.contains("&continue=x%2Fy") { list(&second, "") } else { list(&first, "x/y") };
         behaved(path, &page, Answer::Silence)
     });
-    let said = said(&server, 6);
+    let (asked, said) = followed(&server, 6);
+    // Version, node, two pages of pods, and each owner that may have one itself.
+    assert_eq!(asked, 7);
     let Said::Node(node) = &said[0] else { panic!("{said:?}") };
     assert_eq!((node.name.as_str(), node.labels["topology.kubernetes.io/zone"].as_str()), ("n1", "z1"));
     assert!(matches!(&said[1], Said::Up { version, containers: 4, .. } if version == "v1.31.0"), "{said:?}");

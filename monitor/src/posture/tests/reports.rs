@@ -1,6 +1,7 @@
 //! What is written: it fits the schema, the terminal, and nothing of a container breaks out of it.
 
 use super::*;
+use crate::bounded::Unanswered;
 use crate::container::{Container, ContainerKey, Engine, Identity, Status};
 use crate::output::escape::is_hidden;
 use crate::output::format::{Format as _, JsonFormat};
@@ -110,5 +111,19 @@ fn everything_that_is_found_is_explained() {
     ] {
         let grant = judged.grants.iter().find(|grant| grant.name == name).unwrap();
         assert_eq!((grant.kind, grant.verdict.severity), (kind, severity), "{name}");
+    }
+}
+
+#[test]
+fn a_container_that_was_not_looked_at_says_so_and_does_not_pass() {
+    let mut late = subject(Baseline { pid: 7, ..Baseline::default() });
+    late.unread = Some(Unread::Unanswered(Unanswered::Late));
+    let judged = [Judged::new(&late, &host(), true)];
+    assert!(judged[0].findings.is_empty() && judged[0].grants.is_empty());
+    assert!(judged[0].fails(Severity::Critical) && judged[0].worst().is_none());
+    assert_eq!(judged[0].record().unread, Some(Unanswered::Late.reason()));
+    for write in [overview, explained] {
+        let text = write(&judged, Style { color: false, width: Some(200) });
+        assert!(text.contains("not looked at: a file system"), "{text}");
     }
 }
