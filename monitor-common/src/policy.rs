@@ -86,6 +86,8 @@ pub mod task_flags {
     pub const ENTERED: u32 = 1 << 3;
     /// Its exec just made it one of the container's.
     pub const JOINED: u32 = 1 << 4;
+    /// Beside [`RUNTIME`]: the program is one of [`super::trust::RESIDENT`].
+    pub const RESIDENT: u32 = 1 << 5;
     /// Anonymous memory that is writable and executable was reported of this program.
     pub const SAID_RWX: u32 = 1 << 8;
     /// Anonymous memory that became executable was reported of this program.
@@ -147,6 +149,20 @@ pub mod trust {
     pub const RUNTIME: u32 = 1;
     /// An engine, shim, kubelet or init: may move tasks between cgroups.
     pub const ENGINE: u32 = 2;
+    /// A runtime that stays beside its container, in a cgroup of its own (`lxc-start`, `systemd-nspawn`): as
+    /// [`RUNTIME`], but no cgroup that one of its tasks comes to is a container before that executes the container's
+    /// first program.
+    pub const RESIDENT: u32 = 3;
+
+    /// The [`super::task_flags`] of a task that executes such a file, 0 if it is no runtime.
+    #[inline(always)]
+    pub const fn task_flags(trusted_for: u32) -> u32 {
+        match trusted_for {
+            RUNTIME => super::task_flags::RUNTIME,
+            RESIDENT => super::task_flags::RUNTIME | super::task_flags::RESIDENT,
+            _ => 0,
+        }
+    }
 }
 
 /// Places of `DAEMON`: what the daemon says of itself. The map outlives a daemon that has pinned it, so that the next

@@ -115,10 +115,10 @@ impl Ledger {
     }
 
     /// Whether a check of identity or posture passed; `rung` is none where no daemon runs.
-    pub fn check(&self, rung: Option<Rung>, kind: Kind, name: &str, passed: bool) {
+    pub fn check(&self, rung: Option<Rung>, maker: &str, name: &str, passed: bool) {
         if is_listed(name) {
             let result = if passed { "passed" } else { "failed" };
-            self.line(rung, &format!("check {} {name} {result}", kind.name()));
+            self.line(rung, &format!("check {maker} {name} {result}"));
         }
     }
 

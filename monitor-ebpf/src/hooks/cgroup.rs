@@ -153,9 +153,17 @@ fn settle(entry: &mut TaskEntry, cgroup: u64, found: u64) -> u64 {
         entry.container = found;
         return found;
     }
-    if cgroup == config!(root_cgroup) || entry.container != 0 {
+    // A resident runtime's supervisor goes to a cgroup, too.
+    if cgroup == config!(root_cgroup) || entry.container != 0 || entry.flags & task_flags::RESIDENT != 0 {
         return 0;
     }
+    entry.container = claim(cgroup);
+    entry.container
+}
+
+/// Makes a cgroup the top one of a new container. Gives the container, 0 if there is no room for it.
+#[inline(always)]
+fn claim(cgroup: u64) -> u64 {
     if CGROUPS.insert(&cgroup, &CgroupEntry { container: cgroup }, 0).is_err() {
         count(Counter::CgroupsFull);
         return 0;
@@ -164,8 +172,26 @@ fn settle(entry: &mut TaskEntry, cgroup: u64, found: u64) -> u64 {
         count(Counter::ContainersFull);
         return 0;
     }
-    entry.container = cgroup;
     cgroup
+}
+
+/// The container whose first program a runtime's task executes, by its cgroup; 0 for none. A resident runtime makes one of
+/// the cgroup that it put the task into, unless the one who stays outside is in the same: the parent, or that one's
+/// (`lxc-execute` has a process of its own inside).
+#[inline(always)]
+pub(crate) fn of_first_program(task: Task, tid: u32, cgroup: u64) -> u64 {
+    if let Some(known) = filter::container_of(cgroup) {
+        return known;
+    }
+    let resident = filter::entry(tid).is_some_and(|entry| entry.flags & task_flags::RESIDENT != 0);
+    if !resident || cgroup == config!(root_cgroup) {
+        return 0;
+    }
+    let mut outside = task.parent();
+    if outside.mnt_ns().0 == task.mnt_ns().0 {
+        outside = outside.parent();
+    }
+    if cgroup::of_task(outside) == cgroup { 0 } else { claim(cgroup) }
 }
 
 /// A child was born in another cgroup than its parent's. `entry` is what the child inherits.

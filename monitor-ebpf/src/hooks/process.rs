@@ -9,7 +9,7 @@ use monitor_common::policy::{KEY_MNT_NS, TaskEntry, task_flags, trust};
 use monitor_common::twice as number;
 
 use super::arguments::{self, Strings};
-use super::cgroup::{report_born, trusted};
+use super::cgroup::{of_first_program, report_born, trusted};
 use super::{host_exec, stdio};
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
@@ -54,16 +54,16 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
         filter::put(subject.tid, &moved);
         let _ = TASKS.remove(&old_tid);
     }
-    let runtime_program = trusted(inode) == trust::RUNTIME;
+    let as_runtime = trust::task_flags(trusted(inode));
     let (subject, how) = match Subject::current() {
-        None if !runtime_program => return None,
+        None if as_runtime == 0 => return None,
         None => {
-            let entry = TaskEntry { flags: task_flags::RUNTIME, ..TaskEntry::default() };
+            let entry = TaskEntry { flags: as_runtime, ..TaskEntry::default() };
             filter::put(subject.tid, &entry);
             (Subject { runtime: true, ..subject }, transition::NONE)
         }
         Some(known) if !known.runtime => (known, transition::NONE),
-        Some(known) if runtime_program || !is_container_content(known.task, executable) => {
+        Some(known) if as_runtime != 0 || !is_container_content(known.task, executable) => {
             (known, transition::NONE)
         }
         Some(known) => enter(known),
@@ -123,7 +123,7 @@ fn try_exec_record(bprm: Ptr) -> Option<()> {
         stdio::look(&subject);
     }
     if subject.runtime
-        && trusted(inode) != trust::RUNTIME
+        && trust::task_flags(trusted(inode)) == 0
         && subject.container == 0
         && mount_inum(executable) == config!(host_mnt_ns)
     {
@@ -173,7 +173,7 @@ fn is_container_content(task: Task, executable: Ptr) -> bool {
 fn enter(known: Subject) -> (Subject, u32) {
     let mut container = known.container;
     if container == 0 {
-        container = filter::container_of(known.cgroup).unwrap_or(0);
+        container = of_first_program(known.task, known.tid, known.cgroup);
     }
     if container == 0 {
         container = u64::from(ns::mnt_inum(known.task.mnt_ns())) | KEY_MNT_NS;

@@ -29,6 +29,17 @@ const DIRECTORIES: &[&str] = &[
 ];
 /// Programs that set containers up and join them.
 const RUNTIMES: &[&str] = &["runc", "crun", "youki", "docker-runc", "runc.amd64", "crun-vm"];
+/// Runtimes that stay beside their containers, what they put into them as the first process, and what joins them.
+const RESIDENT: &[&str] = &[
+    "lxc-start",
+    "lxc-execute",
+    "lxc-autostart",
+    "lxc-copy",
+    "lxc-attach",
+    "init.lxc",
+    "init.lxc.static",
+    "systemd-nspawn",
+];
 /// Programs that may move tasks between cgroups.
 const ENGINES: &[&str] = &[
     "dockerd",
@@ -61,6 +72,9 @@ pub(super) fn find(more: &[PathBuf]) -> BTreeMap<(u32, u64), (FileId, u32)> {
     for directory in DIRECTORIES {
         for name in RUNTIMES {
             add(&Path::new(directory).join(name), trust::RUNTIME);
+        }
+        for name in RESIDENT {
+            add(&Path::new(directory).join(name), trust::RESIDENT);
         }
         for name in ENGINES {
             add(&Path::new(directory).join(name), trust::ENGINE);

@@ -15,6 +15,7 @@ mod pattern;
 mod place;
 mod procfs;
 mod registry;
+mod resident;
 mod resolve;
 pub mod runtime;
 mod scan;

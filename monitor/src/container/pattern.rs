@@ -1,16 +1,26 @@
 //! Container ids in cgroup paths, as engines write them.
 
-use super::Engine;
+use super::{Engine, resident};
 
 /// What a cgroup path says about a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathMatch<'a> {
-    /// Full id.
+    /// Full id, as it is in the path.
     pub id: &'a str,
     /// Engine, where the form of the path tells.
     pub engine: Option<Engine>,
     /// The path of the container's top cgroup: everything up to the component with the id.
     pub top: &'a str,
+}
+
+impl PathMatch<'_> {
+    /// The id as the engine says it.
+    pub fn full_id(&self) -> String {
+        match self.engine {
+            Some(Engine::SystemdNspawn) => resident::unescape(self.id),
+            _ => self.id.to_owned(),
+        }
+    }
 }
 
 /// Prefixes of a component before the id, with the engine that writes them.
@@ -34,7 +44,8 @@ pub fn container_in_path(path: &str) -> Option<PathMatch<'_>> {
         let name = component.strip_suffix('/').unwrap_or(component);
         let top = &path[..end - (component.len() - name.len())];
         kubepods |= name.starts_with("kubepods");
-        if let Some((id, engine)) = id_in(name, parent, kubepods) {
+        let by_name = || resident::in_component(name, parent).map(|(id, engine)| (id, Some(engine)));
+        if let Some((id, engine)) = id_in(name, parent, kubepods).or_else(by_name) {
             found = Some(PathMatch { id, engine, top });
             kubepods = false;
         }
@@ -121,6 +132,16 @@ mod tests {
         );
         check("/kubepods/podx/A/B", Some(('b', None, "/kubepods/podx/A/B")));
         check("/custom/A", Some(('a', None, "/custom/A")));
+        let (lxc, nspawn) = (Some(Engine::Lxc), Some(Engine::SystemdNspawn));
+        check("/lxc.payload.web", Some(('w', lxc, "/lxc.payload.web")));
+        check("/jail/lxc.payload.web/.lxc", Some(('w', lxc, "/jail/lxc.payload.web")));
+        check("/lxc/web/init.scope", Some(('w', lxc, "/lxc/web")));
+        check("/lxc.payload.web/docker/A", Some(('a', Some(Docker), "/lxc.payload.web/docker/A")));
+        let unit = "/machine.slice/systemd-nspawn@web.service/payload";
+        check(&format!("{unit}/init.scope"), Some(('w', nspawn, unit)));
+        let scope = "/machine.slice/machine-web\\x2d1.scope/payload";
+        check(scope, Some(('w', nspawn, scope)));
+        assert_eq!(container_in_path(scope).map(|found| found.full_id()).as_deref(), Some("web-1"));
     }
 
     #[test]
@@ -136,6 +157,12 @@ mod tests {
             "/docker/Ab",
             "/docker-.scope",
             "/libpod_parent/conmon",
+            "/lxc.monitor.web",
+            "/lxc",
+            "/lxc/lxc.pivot",
+            "/machine.slice/machine-web.scope",
+            "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope/libvirt/emulator",
+            "/machine.slice/systemd-nspawn@web.service/supervisor",
             "/\u{e4}\u{f6}/",
         ] {
             check(path, None);

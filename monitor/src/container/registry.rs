@@ -1,6 +1,7 @@
 //! The containers as the hot thread knows them: made, entered and forgotten by records. No I/O, no clock.
 
 mod end;
+mod maker;
 
 use std::collections::VecDeque;
 
@@ -9,8 +10,9 @@ use monitor_common::event::{Cgroup, EventKind, EventRef, Header, Payload, State,
 use monitor_common::policy::{KEY_MNT_NS, KEY_V1};
 
 use super::resolve::{ResolveRequest, RuntimeInvocation};
-use super::{Baseline, Container, ContainerKey, Identity, Status, Update, runtime};
-use crate::process::{Process, ProcessTable};
+use super::{Baseline, Container, ContainerKey, Identity, Status, Update};
+use crate::process::ProcessTable;
+use maker::invocation;
 
 /// Containers kept that are not gone.
 const CAPACITY: usize = 16_384;
@@ -307,6 +309,14 @@ impl Registry {
         let entered = if state.reason == state_reason::SCAN { header.started } else { header.time };
         let epoch_ns = i128::from(entered) + i128::from(self.boot_epoch_ns);
         let entry = self.entries.get_mut(&key)?;
+        if entry.container.status == Status::Pending
+            && let Some(identity) = maker::resident(header.pid, &entry.request.cgroup_path, procs)
+        {
+            self.revision += 1;
+            entry.container.revision = self.revision;
+            entry.container.status = Status::Resolved;
+            entry.container.identity = identity;
+        }
         let seen = entry.container.baseline.is_some_and(|b| b.state.reason == state_reason::ENTRY);
         if seen {
             return None;
@@ -371,21 +381,6 @@ impl Registry {
             self.last = ContainerKey::HOST;
         }
     }
-}
-
-/// The run of a trusted runtime that makes a container, from the nearest of a task and its ancestors.
-fn invocation(pid: u32, procs: &ProcessTable) -> Option<RuntimeInvocation> {
-    procs.get(pid).into_iter().chain(procs.ancestors(pid)).find_map(|process: &Process| {
-        let sets_up = process.runtime
-            && runtime::parse(&process.program.argv, &process.program.cwd)
-                .is_some_and(|i| i.command.sets_up());
-        sets_up.then(|| RuntimeInvocation {
-            pid: process.key.pid,
-            exe: process.program.exe.clone(),
-            argv: process.program.argv.clone(),
-            cwd: process.program.cwd.clone(),
-        })
-    })
 }
 
 #[cfg(test)]

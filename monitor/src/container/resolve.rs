@@ -9,12 +9,15 @@ use super::bundle::{Bundle, read_bundle};
 use super::cgroup::Layout;
 use super::host::{HostPaths, read_file};
 use super::identity::{engine_of, engine_of_namespace, fill};
-use super::pattern::container_in_path;
+use super::pattern::{PathMatch, container_in_path};
 use super::procfs::Proc;
-use super::runtime;
+use super::resident::in_scope;
 use super::state_dir::{RuntimeState, default_roots, list_states, read_state};
 use super::supervisor::Supervisor;
-use super::{ContainerKey, Declared, Engine, Identity, Pod, Status, Update, engine_files, pod_in_path};
+use super::{
+    ContainerKey, Declared, Engine, Identity, Pod, Status, Update, engine_files, pod_in_path, resident,
+    runtime,
+};
 use crate::process::{MAX_ANCESTORS, Process};
 
 /// Directory below a containerd state directory: `NAMESPACE/ID` is a bundle.
@@ -110,9 +113,9 @@ impl Resolver {
         let mut found = Found::default();
         self.ask_invocation(request, &mut found);
         let pattern = container_in_path(&request.cgroup_path);
-        self.ask_supervisors(request, pattern.map(|p| p.id), &mut found);
+        self.ask_supervisors(request, pattern, &mut found);
         if found.id.is_none() {
-            found.id = pattern.map(|p| p.id.to_owned());
+            found.id = pattern.map(|p| p.full_id());
         }
         if found.engine.is_none() {
             found.engine = pattern.and_then(|p| p.engine);
@@ -171,7 +174,7 @@ impl Resolver {
         }
     }
 
-    fn ask_supervisors(&self, request: &ResolveRequest, pattern: Option<&str>, found: &mut Found) {
+    fn ask_supervisors(&self, request: &ResolveRequest, pattern: Option<PathMatch<'_>>, found: &mut Found) {
         if request.pid == 0 {
             return;
         }
@@ -181,7 +184,7 @@ impl Resolver {
                 Some(Supervisor::Shim { namespace, id }) => {
                     found.engine.get_or_insert(engine_of_namespace(&namespace));
                     // A pod's shim has the sandbox's id, whichever container is meant.
-                    let id = found.id.take().or_else(|| pattern.map(str::to_owned)).unwrap_or(id);
+                    let id = found.id.take().or_else(|| pattern.map(|p| p.full_id())).unwrap_or(id);
                     let cwd = PathBuf::from(OsStr::from_bytes(&self.proc.link(pid, "cwd")));
                     if !id.contains('/') && id != ".." {
                         found.bundles.extend(cwd.parent().map(|up| up.join(&id)));
@@ -205,6 +208,17 @@ impl Resolver {
                     found.bundles.push(bundle);
                     found.engine.get_or_insert(Engine::Podman);
                 }
+                Some(Supervisor::Resident(runtime)) => {
+                    let engine = pattern.and_then(|p| p.engine).or(found.engine);
+                    // What it is the nearest of may be a container within its own.
+                    if engine.unwrap_or(runtime.engine) == runtime.engine && found.id.is_none() {
+                        found.engine = Some(runtime.engine);
+                        let in_path =
+                            || pattern.map(|p| p.full_id()).or_else(|| in_scope(&request.cgroup_path));
+                        found.id = runtime.name.or_else(in_path).or(runtime.otherwise);
+                    }
+                    return;
+                }
                 None => continue,
             }
             found.outside.push(pid);
@@ -213,7 +227,9 @@ impl Resolver {
     }
 
     fn ask_states(&self, request: &ResolveRequest, found: &mut Found) {
-        if !found.bundles.is_empty() && found.runtime.is_some() {
+        let is_complete = !found.bundles.is_empty() && found.runtime.is_some();
+        // One of the same name would be another container.
+        if is_complete || found.engine.is_some_and(Engine::has_no_bundle) {
             return;
         }
         let roots = self.state_roots();
@@ -273,6 +289,11 @@ impl Resolver {
             declared
         });
         identity.engine = engine;
+        let has_no_bundle = engine.filter(|engine| engine.has_no_bundle());
+        match (has_no_bundle, identity.id.take()) {
+            (Some(runtime), Some(name)) => identity = resident::identity(runtime, name),
+            (_, id) => identity.id = id,
+        }
         if let Some((uid, qos)) = pod_in_path(&request.cgroup_path) {
             let pod = identity.pod.get_or_insert_with(Pod::default);
             if pod.uid.is_empty() {
@@ -282,7 +303,11 @@ impl Resolver {
         }
         let status = match (&identity.id, &declared) {
             (Some(_), Some(_)) => Status::Resolved,
+            (Some(_), None) if has_no_bundle.is_some() => Status::Resolved,
             (Some(_), None) if why.is_empty() => Status::Unknown("no bundle was found for its id".to_owned()),
+            (None, _) if has_no_bundle.is_some() => Status::Unknown(
+                "its runtime is known, but neither its command line nor the cgroup has a name".to_owned(),
+            ),
             (None, _) if why.is_empty() => Status::Unknown(
                 "no runtime, shim, conmon or runtime state names it, and its cgroup path has no known form"
                     .to_owned(),

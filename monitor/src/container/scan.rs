@@ -7,13 +7,13 @@ use std::path::Path;
 use monitor_common::event::{State, state_reason};
 use monitor_common::policy::KEY_MNT_NS;
 
-use super::ContainerKey;
 use super::cgroup::{Layout, cgroup_id};
 use super::host::read_start;
 use super::pattern::container_in_path;
 use super::resolve::{ResolveRequest, Resolver, runtime_name};
 use super::state_dir::list_states;
 use super::supervisor::Supervisor;
+use super::{ContainerKey, Engine};
 use crate::process::Process;
 
 /// Cgroups listed below one container.
@@ -188,7 +188,11 @@ impl Resolver {
         let host = seen.get(&1).or_else(|| seen.values().next());
         let host_mnt_ns = host.map_or(0, |host| host.mnt_ns);
         for process in seen.values() {
-            if let Some(found) = container_in_path(&process.path) {
+            if let Some(found) = container_in_path(&process.path)
+                && (!found.engine.is_some_and(Engine::has_no_bundle)
+                    // A name says less than the digits of an id; and all this host may be such a container.
+                    || process.mnt_ns != host_mnt_ns && !host.is_some_and(|host| within(&host.path, found.top)))
+            {
                 tops.insert(found.top.to_owned());
             }
         }

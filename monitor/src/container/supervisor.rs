@@ -1,10 +1,13 @@
-//! The processes that stay above a container: containerd's shims and conmon, known by their command lines.
+//! The processes that stay above a container: containerd's shims, conmon, and runtimes that stay themselves, known by
+//! their command lines.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// What the command line of a shim or of conmon says.
+use super::resident::Resident;
+
+/// What the command line of such a process says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Supervisor {
     /// `containerd-shim-runc-v2`. One shim may serve all containers of a pod.
@@ -25,11 +28,16 @@ pub enum Supervisor {
         /// The OCI runtime's path.
         runtime: Option<String>,
     },
+    /// A runtime that stays beside its container.
+    Resident(Resident),
 }
 
 impl Supervisor {
-    /// Reads a command line; `None` if it is neither.
+    /// Reads a command line; `None` if it is none of them.
     pub fn parse<A: AsRef<[u8]>>(argv: &[A]) -> Option<Self> {
+        if let Some(resident) = Resident::parse(argv) {
+            return Some(Self::Resident(resident));
+        }
         let program = argv.first()?.as_ref().rsplit(|b| *b == b'/').next()?;
         let value = |names: &[&[u8]]| {
             argv.iter().enumerate().skip(1).find_map(|(at, word)| {

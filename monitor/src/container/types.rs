@@ -25,7 +25,7 @@ impl ContainerKey {
 pub enum Status {
     /// Being looked up: an update record follows.
     Pending,
-    /// Id and declared configuration are known.
+    /// Id and declared configuration are known; of an engine without bundles the id, which is all there is.
     Resolved,
     /// It could not be found out; says why.
     Unknown(String),
@@ -44,6 +44,10 @@ pub enum Engine {
     Kubernetes,
     /// CRI-O.
     CriO,
+    /// LXC. No OCI runtime is in it.
+    Lxc,
+    /// systemd-nspawn, called directly or by machinectl. No OCI runtime is in it.
+    SystemdNspawn,
     /// Nobody: an OCI runtime called directly.
     None,
 }
@@ -57,8 +61,15 @@ impl Engine {
             Self::Containerd => "containerd",
             Self::Kubernetes => "kubernetes",
             Self::CriO => "cri-o",
+            Self::Lxc => "lxc",
+            Self::SystemdNspawn => "systemd-nspawn",
             Self::None => "none",
         }
+    }
+
+    /// True if its containers have no bundle: a name is all that is known of them.
+    pub const fn has_no_bundle(self) -> bool {
+        matches!(self, Self::Lxc | Self::SystemdNspawn)
     }
 }
 

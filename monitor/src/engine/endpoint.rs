@@ -89,8 +89,8 @@ impl EngineKind {
             Some(Engine::Kubernetes) => matches!(self, Self::Containerd | Self::Cri),
             Some(Engine::CriO) => self == Self::Cri,
             Some(Engine::Podman) => self == Self::Podman,
-            // An OCI runtime called directly is nobody's.
-            Some(Engine::None) => false,
+            // An OCI runtime called directly is nobody's, and those without bundles are asked by nobody.
+            Some(Engine::Lxc | Engine::SystemdNspawn | Engine::None) => false,
         }
     }
 }

@@ -13,6 +13,8 @@ const RUNTIMES: &[(&str, &str)] = &[
     ("podman", "Podman as root with runc"),
     ("containerd", "containerd through `ctr`"),
     ("cri", "containerd's CRI service"),
+    ("lxc", "LXC, by `lxc-start`"),
+    ("nspawn", "systemd-nspawn, called directly"),
 ];
 const LAYOUTS: &[&str] = &["v2", "hybrid", "v1"];
 

@@ -59,21 +59,34 @@ impl Stage {
         tally: &mut Tally,
         check: impl FnOnce() -> anyhow::Result<Option<String>>,
     ) -> anyhow::Result<()> {
-        if !self.flags.wants(name) {
-            return Ok(());
-        }
         let label = match kind {
             Kind::Runc => format!("{name}[{}]", rung.name()),
             other => super::group::label(name, other, rung),
         };
+        self.alone_by((kind.name(), &label), name, rung, tally, check)
+    }
+
+    /// Runs a check of what makes containers. `by` is its name in proofs, and the check's in results.
+    pub(super) fn alone_by(
+        &self,
+        by: (&str, &str),
+        name: &str,
+        rung: Rung,
+        tally: &mut Tally,
+        check: impl FnOnce() -> anyhow::Result<Option<String>>,
+    ) -> anyhow::Result<()> {
+        if !self.flags.wants(name) {
+            return Ok(());
+        }
+        let (maker, label) = by;
         if let Some(why) = self.flags.leaves_out_own_daemons(rung) {
-            tally.skip(&label, why);
+            tally.skip(label, why);
             return Ok(());
         }
         let result = check();
         if !matches!(result, Ok(Some(_))) {
-            self.ledger.check(Some(rung), kind, name, result.is_ok());
+            self.ledger.check(Some(rung), maker, name, result.is_ok());
         }
-        tally.settle(&label, result)
+        tally.settle(label, result)
     }
 }

@@ -113,7 +113,7 @@ impl Group<'_> {
     /// Says whether a container was known as it should, from its start to its end.
     fn lived(&self, name: &str, passed: bool) {
         if self.store.is_some() && !self.tally.is_silent() {
-            self.stage.ledger.check(Some(self.rung), self.kind, name, passed);
+            self.stage.ledger.check(Some(self.rung), self.kind.name(), name, passed);
         }
     }
 

@@ -17,6 +17,7 @@ mod owners;
 mod pinned;
 mod pods;
 mod posture;
+mod residents;
 mod reverse;
 mod storm;
 
@@ -253,6 +254,7 @@ impl Stage {
         crowd::run(self, rung, tally)?;
         ends::run(self, rung, tally)?;
         nested::run(self, rung, tally)?;
+        residents::run(self, rung, tally)?;
         pods::run(self, rung, tally)?;
         owners::run(self, rung, tally)?;
         engines::run(self, rung, tally)?;

@@ -158,7 +158,7 @@ pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
         };
         let result = stage.posture(kind, runtime.as_mut());
         stop::check()?;
-        stage.ledger.check(None, kind, NAME, result.is_ok());
+        stage.ledger.check(None, kind.name(), NAME, result.is_ok());
         tally.take(&name, &result);
     }
     Ok(())

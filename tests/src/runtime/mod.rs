@@ -6,6 +6,7 @@ mod crun;
 mod docker;
 mod oci;
 mod podman;
+mod resident;
 mod runc;
 mod shims;
 
@@ -16,6 +17,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use crun::without_cgroup;
+pub use resident::{Maker, Resident, Residents};
 use serde::Deserialize;
 
 use crate::cgroups::Branch;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::project::Project;
+use crate::project::{Project, find_program};
 use crate::say;
 
 /// Families of distributions that name their packages alike.
@@ -84,6 +84,28 @@ pub(crate) fn apt_install(project: &Project, packages: &[&str], why: &str) -> an
         install().with_context(|| format!("cannot install: {command}"))?;
     }
     Ok(())
+}
+
+/// Installs what `install` does without these services being started, now or at the next boot.
+pub(crate) fn without_services(
+    project: &Project,
+    services: &[&str],
+    install: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    // Without systemctl there is nobody who would start them.
+    if services.is_empty() || !is_root() || find_program("systemctl").is_none() {
+        return install();
+    }
+    let systemctl =
+        |verb: &str| project.cmd("systemctl").arg(verb).args(services).ignore_stdout().ignore_stderr().run();
+    systemctl("mask").with_context(|| format!("cannot keep {} from starting", services.join(", ")))?;
+    let installed = install();
+    // What stays masked could not be used by whoever wants it.
+    systemctl("unmask").with_context(|| format!("cannot unmask {}", services.join(", ")))?;
+    if installed.is_ok() {
+        systemctl("disable").with_context(|| format!("cannot disable {}", services.join(", ")))?;
+    }
+    installed
 }
 
 /// Brings apt's lists up to date; without them what is on the machine must do.

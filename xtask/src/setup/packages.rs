@@ -33,7 +33,7 @@ const fn tool(need: Need, probe: &'static str, packages: [&'static str; 3]) -> T
     Tool { need, probe, packages }
 }
 
-const TOOLS: [Tool; 21] = [
+const TOOLS: [Tool; 23] = [
     tool(Need::Containers, "runc", ["runc", "runc", "runc"]),
     tool(Need::Containers, "crun", ["crun", "crun", "crun"]),
     tool(Need::Containers, "busybox", ["busybox-static", "busybox", "busybox"]),
@@ -53,6 +53,8 @@ const TOOLS: [Tool; 21] = [
         "/usr/lib/podman/aardvark-dns /usr/libexec/podman/aardvark-dns",
         ["aardvark-dns", "aardvark-dns", "aardvark-dns"],
     ),
+    tool(Need::Containers, "lxc-start", ["lxc", "lxc", "lxc"]),
+    tool(Need::Containers, "systemd-nspawn", ["systemd-container", "systemd-container", "systemd"]),
     tool(Need::Containers, "bpftool", ["bpftool", "bpftool", "bpf"]),
     tool(Need::Containers, "modprobe", ["kmod", "kmod", "kmod"]),
     tool(Need::VirtualMachines, "busybox", ["busybox-static", "busybox", "busybox"]),
@@ -72,6 +74,9 @@ const TOOLS: [Tool; 21] = [
     tool(Need::Bench, "nginx", ["nginx-light", "nginx-core", "nginx"]),
     tool(Need::Bench, "wrk", ["wrk", "wrk", "wrk"]),
 ];
+
+/// Services that LXC's package would start, a network bridge among them.
+const LXC_SERVICES: [&str; 3] = ["lxc.service", "lxc-net.service", "lxc-monitord.service"];
 
 impl Tool {
     fn present(&self) -> bool {
@@ -109,7 +114,10 @@ pub(crate) fn ensure(project: &Project, need: Need) -> anyhow::Result<()> {
             distro.install_command(&missing)
         );
     }
-    distro::apt_install(project, &missing, &format!("{what} are missing"))?;
+    let kept_quiet: &[&str] = if missing.contains(&"lxc") { &LXC_SERVICES } else { &[] };
+    distro::without_services(project, kept_quiet, || {
+        distro::apt_install(project, &missing, &format!("{what} are missing"))
+    })?;
     let still = self::missing(need, distro);
     if !still.is_empty() {
         bail!("installed, but still not found: {}", still.join(", "));

@@ -1,7 +1,8 @@
 //! Tests of the registry.
 
-use monitor_common::event::{Exec, flags};
+use monitor_common::event::{Exec, Fork, flags};
 
+use super::super::Engine;
 use super::*;
 use crate::process::testing::{event, list, record};
 
@@ -66,6 +67,34 @@ impl World {
             &[&list(&["runc"]), &argv, &list(&["w"]), b""],
         ));
     }
+}
+
+#[test]
+fn a_runtime_that_stays_says_who_it_is() {
+    let run = |argv: &[&str], path: &str| {
+        let mut w = World::new();
+        let head = Header { pid: 19, started: 1, flags: flags::RUNTIME, ..Header::default() };
+        let strings: [&[u8]; 4] = [b"/usr/bin/lxc-start", &list(argv), b"/", b""];
+        w.feed(&record(EventKind::Exec, head, &Exec::default(), &strings));
+        let child = Fork { child_started: 2_000_000_000, child_pid: 20, child_ppid: 19, ..Fork::default() };
+        w.feed(&record(EventKind::Fork, head, &child, &[]));
+        w.cgroup(Cgroup { id: KEY, op: cgroup_op::MKDIR, ..Cgroup::default() }, path);
+        assert_eq!(w.state(KEY, state_reason::ENTRY), Some(Change::Entered(ContainerKey(KEY))));
+        let asked = w.registry.ask(ContainerKey(KEY));
+        let container = w.registry.get(ContainerKey(KEY)).expect("entered").clone();
+        assert_eq!(asked, container.status != Status::Resolved);
+        (container.identity.id, container.identity.engine.map(Engine::name))
+    };
+    let own = |name: &str| Some(name.to_owned());
+    // A cgroup that was there already gave it a number.
+    assert_eq!(run(&["lxc-start", "-n", "run"], "/lxc.payload.run-1"), (own("run"), Some("lxc")));
+    assert_eq!(run(&["lxc-autostart"], "/lxc.payload.db"), (own("db"), Some("lxc")));
+    let unit = "/machine.slice/systemd-nspawn@db.service/payload";
+    assert_eq!(run(&["systemd-nspawn", "-D", "/t"], unit), (own("db"), Some("systemd-nspawn")));
+    assert_eq!(run(&["systemd-nspawn", "-D", "/t"], "/x"), (own("t"), Some("systemd-nspawn")));
+    // What is left open is for the edge.
+    assert_eq!(run(&["lxc-autostart"], "/docker/x"), (None, None));
+    assert_eq!(run(&["runc", "run", "c1"], "/lxc.payload.db"), (None, None));
 }
 
 #[test]

@@ -184,3 +184,43 @@ fn names_of_runtimes() {
         assert_eq!(runtime_name(path.as_bytes()).as_deref(), want, "{path}");
     }
 }
+
+#[test]
+fn runtimes_without_a_bundle() {
+    let host = Host::new();
+    // Another container of that name does not lend it its bundle.
+    host.write("/run/runc/web/state.json", r#"{"init_process_pid":3,"config":{"labels":["bundle=/b"]}}"#);
+    host.write("/b/config.json", "{}");
+    let known = |update: Update| {
+        assert_eq!((&update.status, &update.declared), (&Status::Resolved, &None), "{update:?}");
+        let id = update.identity;
+        assert_eq!(id.name, id.id);
+        (id.id.unwrap_or_default(), id.runtime.unwrap_or_default())
+    };
+    let own = |name: &str, runtime: &str| (name.to_owned(), runtime.to_owned());
+    // By the cgroup alone: nobody lives that could be asked.
+    let update = host.resolve(&request("/lxc.payload.web", 0, None));
+    assert_eq!(update.identity.engine, Some(Engine::Lxc));
+    assert_eq!(known(update), own("web", "lxc"));
+    let scope = "/machine.slice/machine-db\\x2d1.scope";
+    assert_eq!(
+        known(host.resolve(&request(&format!("{scope}/payload"), 0, None))),
+        own("db-1", "systemd-nspawn")
+    );
+    // By whoever stays above it, where the cgroup is called otherwise or is not its own.
+    host.process(20, 1, "lxc-start -n web -P /p", "/").process(21, 20, "init", "/");
+    assert_eq!(known(host.resolve(&request("/jail/x", 21, None))), own("web", "lxc"));
+    host.process(30, 1, "systemd-nspawn -D /srv/tree", "/").process(31, 30, "init", "/");
+    assert_eq!(known(host.resolve(&request("", 31, None))), own("tree", "systemd-nspawn"));
+    assert_eq!(known(host.resolve(&request(scope, 31, None))), own("db-1", "systemd-nspawn"));
+    // The nearest above a container of Docker's in one of LXC's is not its own.
+    let docker = format!("/lxc.payload.web/docker/{}", hex('a'));
+    let update = host.resolve(&request(&docker, 21, None));
+    assert_eq!((update.identity.engine, update.identity.id), (Some(Engine::Docker), Some(hex('a'))));
+    assert!(matches!(update.status, Status::Unknown(_)));
+    // Nobody says which.
+    host.process(40, 1, "lxc-autostart -a", "/").process(41, 40, "init", "/");
+    let update = host.resolve(&request("/jail/y", 41, None));
+    assert_eq!((update.identity.engine, update.identity.id), (Some(Engine::Lxc), None));
+    assert!(matches!(update.status, Status::Unknown(_)));
+}

@@ -132,6 +132,60 @@ fn a_made_up_host() {
 }
 
 #[test]
+fn containers_without_a_bundle() {
+    let host = Host::new();
+    host.process(50, 1, "/lxc.monitor.web", 100, &["[lxc monitor] /var/lib/lxc web"]);
+    host.process(51, 50, "/lxc.payload.web-1", 700, &["init"]);
+    host.process(52, 51, "/lxc.payload.web-1/.lxc", 700, &["sh"]);
+    let unit = "/machine.slice/systemd-nspawn@db.service";
+    host.process(60, 1, &format!("{unit}/supervisor"), 100, &["/usr/bin/systemd-nspawn", "-M", "db"]);
+    host.process(61, 60, &format!("{unit}/payload/init.scope"), 800, &["init"]);
+    host.process(62, 61, &format!("{unit}/payload/system.slice/a.service"), 801, &["private"]);
+    // No container has the host's mounts, whatever its cgroup is called; nor is a virtual machine one.
+    host.process(70, 1, "/lxc/notes", 100, &["sleep"]);
+    host.process(71, 1, "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope/libvirt", 100, &["qemu"]);
+    // Without a cgroup of its own it has a runtime above it all the same.
+    host.process(80, 1, "/", 100, &["systemd-nspawn", "-D", "/srv/tree"]);
+    host.process(81, 80, "/", 900, &["init"]);
+
+    let resolver = host.resolver();
+    let found = resolver.scan();
+    let brief: Vec<(&str, Vec<u32>)> = found
+        .iter()
+        .map(|s| (s.cgroup_path.as_str(), s.processes.iter().map(|p| p.key.pid).collect()))
+        .collect();
+    let payload = format!("{unit}/payload");
+    assert_eq!(
+        brief,
+        [("/lxc.payload.web-1", vec![51, 52]), (payload.as_str(), vec![61, 62]), ("/", vec![81])]
+    );
+    let named: Vec<_> = found
+        .iter()
+        .map(|scanned| {
+            let update = resolver.resolve(&scanned.request);
+            let id = update.identity;
+            (update.status, id.id, id.name, id.runtime, id.engine)
+        })
+        .collect();
+    // LXC puts a number behind the name if the cgroup is there already; its monitor has the name as it is.
+    let known = |name: &str, engine: Engine| {
+        let name = Some(name.to_owned());
+        (Status::Resolved, name.clone(), name, Some(engine.name().to_owned()), Some(engine))
+    };
+    let nspawn = Engine::SystemdNspawn;
+    assert_eq!(named, [known("web", Engine::Lxc), known("db", nspawn), known("tree", nspawn)]);
+}
+
+#[test]
+fn a_host_that_is_such_a_container_is_none_of_its_own() {
+    let host = Host::new();
+    fs::write(host.path("proc/1/cgroup"), "0::/lxc.payload.node/init.scope\n").expect("written");
+    host.process(50, 1, "/lxc.payload.node/system.slice/a.service", 700, &["private"]);
+    let found = host.resolver().scan();
+    assert!(found.iter().all(|s| s.cgroup_path != "/lxc.payload.node"), "{found:?}");
+}
+
+#[test]
 fn prefixes_of_paths() {
     for (path, top, want) in
         [("/a", "/a", true), ("/a/b", "/a", true), ("/ab", "/a", false), ("/a", "/", true)]

@@ -69,7 +69,7 @@ pub(super) const A16: RuleInfo = RuleInfo {
     invariant: None,
     what: "The container's first program, or one that joined, started with inheritable capabilities: programs \
            with file capabilities get them even when their user is not root (CVE-2022-24769, CVE-2022-29162).",
-    benign: "Old engines do this by default. Update the engine.",
+    benign: "Old engines do this by default, and systemd-nspawn does. Update the engine.",
 };
 
 pub(super) const A10: RuleInfo = RuleInfo {

@@ -71,8 +71,16 @@ fn texts(kind: impl Into<Value>) -> Value {
 
 /// The `container` object.
 pub(super) fn definition() -> Value {
-    let engines =
-        [Engine::Docker, Engine::Podman, Engine::Containerd, Engine::Kubernetes, Engine::CriO, Engine::None];
+    let engines = [
+        Engine::Docker,
+        Engine::Podman,
+        Engine::Containerd,
+        Engine::Kubernetes,
+        Engine::CriO,
+        Engine::Lxc,
+        Engine::SystemdNspawn,
+        Engine::None,
+    ];
     let engine_names = engines.iter().map(|e| Value::from(e.name())).chain([Value::Null]);
     let or_null = |schema: Value| json!({"oneOf": [schema, {"type": "null"}]});
     let mut swarm = closed(SWARM.iter().map(|name| (*name, text())));

@@ -13,8 +13,14 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// How much of the answer is read.
 const MAX_ANSWER: u64 = 4096;
 
-/// The version of a runtime, if it is installed and says.
+/// Runtimes of which something is known by their version.
+const ASKED: &[&str] = &["runc", "crun", "youki"];
+
+/// The version of a runtime, if it is one that is asked, is installed and says.
 pub(super) fn of(name: &str) -> Option<String> {
+    if !ASKED.contains(&name) {
+        return None;
+    }
     let path = FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(is_ours)?;
     parse(name, &ask(&path)?)
 }
