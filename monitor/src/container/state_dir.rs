@@ -149,7 +149,9 @@ mod tests {
             ("run/crun/b/status", r#"{"pid":6,"bundle":"/b/b","cgroup-path":"/b","rootfs":"/r"}"#),
             (
                 "run/youki/c/state.json",
-                r#"{"ociVersion":"1","id":"c","pid":7,"bundle":"/b/c","status":"running"}"#,
+                // As youki 0.7 writes it.
+                r#"{"ociVersion":"1.1.0","id":"c","status":"running","pid":7,"bundle":"/b/c",
+                "created":"2026-11-26T09:50:12.748613131Z","creator":0,"useSystemd":false,"intelRdtDir":null}"#,
             ),
             (
                 "run/docker/runtime-runc/moby/d/state.json",
@@ -169,6 +171,7 @@ mod tests {
         assert_eq!(found[0].bundle.as_deref(), Some(Path::new("/b/a")));
         assert_eq!(found[0].cgroups, ["/sys/fs/cgroup/a"]);
         assert_eq!(found[1].cgroups, ["/b"]);
+        assert_eq!(found[2].bundle.as_deref(), Some(Path::new("/b/c")));
         for id in ["", ".", "..", "../runc/a", "a/"] {
             assert!(read_state(&host, Path::new("/run/runc"), id).is_none(), "{id}");
         }
