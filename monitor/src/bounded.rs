@@ -1,5 +1,6 @@
-//! Work with a deadline that may never end by itself: a file system whose server does not answer (FUSE, NFS, or memory that
-//! one of those stands behind) keeps whoever asks it waiting for as long as it likes, and the server may be in a container.
+//! Work with a deadline that may never end by itself: a file system whose server does not answer (FUSE, NFS) keeps whoever
+//! asks it waiting for as long as it likes, and so may the lock of a memory whose pages come from one. The server may be in a
+//! container.
 //!
 //! A thread cannot be told to stop waiting in the kernel. So another one does the work, and at the deadline is left behind,
 //! with nothing of this process's but its memory; it ends when it comes back. Few may be left behind at a time.

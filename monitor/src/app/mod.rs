@@ -23,7 +23,7 @@ mod watch;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use doctor::doctor;
 pub use pins::unpin;
@@ -45,6 +45,8 @@ use start::{Host, boot_now};
 /// The eBPF object, embedded; empty if it had not been built.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bulkhead-ebpf.o"));
 
+/// How long the end of a thread may take that has no more work: a round of its own.
+const END: Duration = Duration::from_millis(500);
 /// Questions about containers that may wait for the edge.
 const QUESTIONS: usize = 1024;
 
@@ -197,7 +199,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         mailbox.send(Wake::Looked(Box::new(last)));
     }
     mailbox.send(Wake::Stop(reason));
-    let joined = hot.join().and(edge.join()).and(engines.map_or(Ok(()), thread::JoinHandle::join));
+    let joined = hot.join().and(end(edge)).and(engines.map_or(Ok(()), end));
     let written = sinks.finish();
     outcome?;
     joined.map_err(|_| Diagnostic::new(Code::NoResources).note("a thread ended by a panic"))?;
@@ -263,6 +265,19 @@ fn selftest(loaded: &mut Loaded, host: &Host) -> Result<(), Diagnostic> {
 fn come_first() {
     let thread = rustix::thread::gettid();
     let _ = rustix::process::setpriority_process(Some(thread), -15);
+}
+
+/// Waits for the end of a thread that has nothing left to do; one that looks at files of a container may be kept waiting,
+/// and is left to the end of the process.
+fn end(thread: thread::JoinHandle<()>) -> thread::Result<()> {
+    let began = Instant::now();
+    while !thread.is_finished() {
+        if began.elapsed() > END {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread.join()
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, Diagnostic> {
