@@ -14,6 +14,9 @@ use crate::setup;
 /// The triple must be named for `crt-static` not to reach build scripts and procedural macros.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
+/// Of the workspace's `Cargo.toml`.
+const PROFILE: &str = "guest";
+
 /// The programs and where the guest finds them.
 const PROGRAMS: [&str; 3] = ["bulkhead", "scenarios", "actor"];
 
@@ -33,17 +36,17 @@ pub(crate) fn linked_statically(project: &Project, programs: &[&str]) -> anyhow:
         .cargo()
         .env_remove("RUSTFLAGS")
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
-        .args(["build", "--release", "--target", TRIPLE, "--target-dir"])
+        .args(["build", "--profile", PROFILE, "--target", TRIPLE, "--target-dir"])
         .arg(&folder);
     let cmd = programs.iter().fold(cmd, |cmd, program| cmd.args(["--bin", *program]));
     cmd.run().with_context(|| format!("{} cannot be built, linked statically", programs.join(", ")))?;
-    let built = folder.join(TRIPLE).join("release");
+    let built = folder.join(TRIPLE).join(PROFILE);
     let stripped = folder.join("stripped");
     std::fs::create_dir_all(&stripped).with_context(|| format!("cannot create {}", stripped.display()))?;
     let mut paths = Vec::new();
     for program in programs {
         let slim = stripped.join(program);
-        // Debug sections would make every boot seconds longer.
+        // Debug sections, which the standard library brings, would make every boot seconds longer.
         project.cmd("objcopy").arg("--strip-debug").arg(built.join(program)).arg(&slim).run()?;
         paths.push(slim);
     }
