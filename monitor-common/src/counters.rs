@@ -17,11 +17,13 @@ pub enum Counter {
     LossesFull = 4,
     /// Entries that found `STORAGE` full.
     StorageFull = 5,
+    /// Records that nobody wanted, and whose container could not be counted because `FILTERED` was full.
+    FilteredFull = 6,
 }
 
 impl Counter {
     /// How many there are.
-    pub const COUNT: u32 = 6;
+    pub const COUNT: u32 = 7;
     /// Every counter.
     pub const ALL: &'static [Self] = &[
         Self::TasksFull,
@@ -30,6 +32,7 @@ impl Counter {
         Self::BudgetsFull,
         Self::LossesFull,
         Self::StorageFull,
+        Self::FilteredFull,
     ];
 
     /// The map that was full.
@@ -41,6 +44,7 @@ impl Counter {
             Self::BudgetsFull => "BUDGETS",
             Self::LossesFull => "LOSSES",
             Self::StorageFull => "STORAGE",
+            Self::FilteredFull => "FILTERED",
         }
     }
 }

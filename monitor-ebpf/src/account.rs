@@ -9,7 +9,7 @@ use monitor_common::policy::{BULK_RING_BYTES, KEY_CANARY};
 
 use crate::emit::Ring;
 use crate::filter::Subject;
-use crate::maps::{ACCOUNTS, BUDGETS, CONFIG, LOSSES, UNWANTED, add, add_one, count, opaque};
+use crate::maps::{ACCOUNTS, BUDGETS, CONFIG, FILTERED, LOSSES, UNWANTED, add, add_one, count, opaque};
 
 /// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP` (kernel `include/uapi/linux/bpf.h`).
 const NO_WAKEUP: u64 = 1;
@@ -65,6 +65,7 @@ pub(crate) fn attempt(ring: Ring, kind: EventKind, subject: &Subject) -> Option<
     if subject.container != KEY_CANARY && UNWANTED.get(index).is_some_and(|unwanted| *unwanted != 0) {
         // SAFETY: as above.
         add_one(unsafe { &raw mut (*account).filtered });
+        filtered(subject.container);
         return None;
     }
     // SAFETY: the helper has no preconditions.
@@ -182,6 +183,24 @@ impl Attempt {
             at.write_volatile(self.now);
         }
         true
+    }
+}
+
+/// Counts a record that nobody wanted under its container.
+#[inline(never)]
+fn filtered(container: u64) {
+    if container == 0 {
+        return;
+    }
+    if FILTERED.get_ptr_mut(&container).is_none()
+        && let Err(errno) = FILTERED.insert(&container, &0, NOEXIST)
+        && errno != -17
+    {
+        count(Counter::FilteredFull);
+        return;
+    }
+    if let Some(slot) = FILTERED.get_ptr_mut(&container) {
+        add_one(slot);
     }
 }
 

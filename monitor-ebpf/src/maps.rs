@@ -109,6 +109,10 @@ pub(crate) static BUDGETS: HashMap<BudgetKey, Budget, 16_384> = HashMap::new();
 #[btf_map]
 pub(crate) static LOSSES: HashMap<LossKey, LossEntry, 4_096> = HashMap::new();
 
+/// Records that nobody wanted, by container. The daemon takes out those that have not grown for a while.
+#[btf_map]
+pub(crate) static FILTERED: HashMap<u64, u64, 16_384> = HashMap::new();
+
 /// What the daemon says of itself, see [`daemon`].
 #[btf_map]
 pub(crate) static DAEMON: Array<u64, { daemon::LEN as usize }> = Array::new();

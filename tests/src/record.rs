@@ -8,6 +8,21 @@ use serde_json::Value;
 #[derive(Debug, Clone)]
 pub struct Record(Value);
 
+/// What became of the records of a container.
+#[derive(Clone, Copy, Debug)]
+pub struct ContainerAccount {
+    /// All of them.
+    pub attempted: u64,
+    /// Those that the daemon got.
+    pub received: u64,
+    /// Those that found their ring full.
+    pub ring_full: u64,
+    /// Those beyond its budget.
+    pub over_budget: u64,
+    /// Those that nobody wanted.
+    pub filtered: u64,
+}
+
 impl Record {
     /// Reads a line.
     ///
@@ -94,12 +109,18 @@ impl Record {
         self.0.get(name) == Some(&Value::Bool(true))
     }
 
-    /// Received, ring full and over budget of a container, of an `accounts` status.
-    pub fn container_account(&self, id: &str) -> Option<(u64, u64, u64)> {
+    /// What became of the records of a container, of an `accounts` status.
+    pub fn container_account(&self, id: &str) -> Option<ContainerAccount> {
         let rows = self.at("/containers").as_array()?;
         let row = rows.iter().find(|row| row.pointer("/container/id").and_then(Value::as_str) == Some(id))?;
         let number = |name: &str| row.get(name).and_then(Value::as_u64);
-        Some((number("received")?, number("ring_full")?, number("over_budget")?))
+        Some(ContainerAccount {
+            attempted: number("attempted")?,
+            received: number("received")?,
+            ring_full: number("ring_full")?,
+            over_budget: number("over_budget")?,
+            filtered: number("filtered")?,
+        })
     }
 
     /// Kind of an `event` record.

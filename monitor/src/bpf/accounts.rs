@@ -22,6 +22,10 @@ const GET_INFO: libc::c_long = 15;
 const IDLE: u64 = 60_000_000_000;
 /// Looks between two tidyings.
 const TIDY: u32 = 30;
+/// Looks from one reading of what nobody wanted by container to the next, and readings after which an entry that has
+/// not grown is taken out.
+const FILTERED_EVERY: u32 = 10;
+const FILTERED_IDLE: u32 = 6;
 
 /// A program whose skipped runs are watched.
 #[derive(Debug)]
@@ -38,6 +42,14 @@ struct Seen {
     last: u64,
 }
 
+/// What was last read of a container's records that nobody wanted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Filtered {
+    count: u64,
+    /// Readings since it has grown.
+    idle: u32,
+}
+
 /// Reads the accounts.
 pub struct Accounts {
     accounts: PerCpuArray<MapData, [u64; CpuAccount::WORDS]>,
@@ -46,15 +58,21 @@ pub struct Accounts {
     taken_over: PerCpuArray<MapData, u64>,
     budgets: HashMap<MapData, BudgetKeyPod, BudgetPod>,
     losses: HashMap<MapData, LossKeyPod, LossPod>,
+    filtered: HashMap<MapData, u64, u64>,
     limits: [u32; Counter::COUNT as usize],
     programs: Vec<Watched>,
     budgets_seen: Table<BudgetKey, Seen>,
     losses_seen: Table<LossKey, Seen>,
+    filtered_seen: Table<u64, Filtered>,
+    /// Records that nobody wanted, when they were last read by container.
+    unwanted: u64,
     /// Losses at the last look.
     missing: u64,
     /// How many more times the maps are read though no loss is new: names come a moment later.
     again: u32,
     looks: u32,
+    /// True if what nobody wanted is read at the next look in any case.
+    filtered_due: bool,
 }
 
 impl Accounts {
@@ -67,13 +85,17 @@ impl Accounts {
             taken_over: maps.take("TAKEN_OVER")?,
             budgets: maps.take("BUDGETS")?,
             losses: maps.take("LOSSES")?,
+            filtered: maps.take("FILTERED")?,
             limits,
             programs: Vec::new(),
             budgets_seen: Table::new(),
             losses_seen: Table::new(),
+            filtered_seen: Table::new(),
+            unwanted: 0,
             missing: 0,
             again: 0,
             looks: 0,
+            filtered_due: false,
         })
     }
 
@@ -110,8 +132,11 @@ impl Accounts {
             self.read_budgets(now, tidy, &mut named)?;
             self.read_losses(now, tidy, &mut named)?;
         }
+        let unwanted = cpus.iter().map(|cpu| cpu.total().filtered).sum();
+        let is_due = std::mem::take(&mut self.filtered_due) || self.looks % FILTERED_EVERY == 1;
+        let filtered = if is_due { self.read_filtered(unwanted)? } else { Vec::new() };
         let skipped = self.skipped();
-        Ok(Look { cpus, full, limits: self.limits, named, skipped, last: false })
+        Ok(Look { cpus, full, limits: self.limits, named, filtered, skipped, last: false })
     }
 
     /// Looks when nothing writes any more: waits until every attempt has its outcome.
@@ -122,6 +147,7 @@ impl Accounts {
         // A program that was interrupted as it was detached finishes within this many milliseconds, or hangs.
         const TRIES: u32 = 200;
         self.again = 1;
+        self.filtered_due = true;
         let mut look = self.look(now)?;
         for _ in 0..TRIES {
             if look.cpus.iter().all(|cpu| cpu.total().attempted == cpu.total().settled()) {
@@ -129,10 +155,12 @@ impl Accounts {
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
             self.again = 1;
+            self.filtered_due = true;
             let next = self.look(now)?;
             let before = std::mem::replace(&mut look, next);
             look.named.extend(before.named);
             look.skipped.extend(before.skipped);
+            look.filtered.extend(before.filtered);
         }
         look.last = true;
         Ok(look)
@@ -196,6 +224,30 @@ impl Accounts {
             }
         }
         Ok(())
+    }
+
+    /// How many more records nobody wanted, by container; `unwanted` is how many in all.
+    fn read_filtered(&mut self, unwanted: u64) -> Result<Vec<(u64, u64)>, String> {
+        if unwanted == std::mem::replace(&mut self.unwanted, unwanted) && self.filtered_seen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut grown = Vec::new();
+        let entries: Result<Vec<_>, _> = self.filtered.iter().collect();
+        for (container, count) in entries.map_err(|e| format!("map FILTERED: {e}"))? {
+            let seen = self.filtered_seen.entry(container).or_default();
+            match count.checked_sub(seen.count) {
+                Some(new) if new > 0 => {
+                    grown.push((container, new));
+                    *seen = Filtered { count, idle: 0 };
+                }
+                _ => seen.idle += 1,
+            }
+            if seen.idle > FILTERED_IDLE {
+                let _ = self.filtered.remove(&container);
+                self.filtered_seen.remove(&container);
+            }
+        }
+        Ok(grown)
     }
 
     fn skipped(&mut self) -> Vec<(String, u64)> {

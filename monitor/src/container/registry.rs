@@ -59,6 +59,8 @@ pub struct Tally {
     pub ring_full: u64,
     /// Records beyond its budget.
     pub over_budget: u64,
+    /// Records that nobody wanted.
+    pub filtered: u64,
 }
 
 /// Containers by key.
@@ -131,19 +133,9 @@ impl Registry {
         list.into_iter()
     }
 
-    /// Counts records that came from a container.
-    pub fn add_received(&mut self, key: ContainerKey, count: u64) {
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.tally.received += count;
-        }
-    }
-
-    /// Counts records of a container that were lost: over its budget, or for want of room.
-    pub fn add_lost(&mut self, key: ContainerKey, count: u64, over_budget: bool) {
-        if let Some(entry) = self.entries.get_mut(&key) {
-            let tally = &mut entry.tally;
-            *(if over_budget { &mut tally.over_budget } else { &mut tally.ring_full }) += count;
-        }
+    /// What became of a container's records, to be added to.
+    pub fn tally(&mut self, key: ContainerKey) -> Option<&mut Tally> {
+        self.entries.get_mut(&key).map(|entry| &mut entry.tally)
     }
 
     /// Each container with what became of its records, gone ones included.

@@ -15,6 +15,8 @@ pub struct Look {
     pub limits: [u32; Counter::COUNT as usize],
     /// Losses since the look before, by container.
     pub named: Vec<Named>,
+    /// Records that nobody wanted, by container key: how many more than were read before. Not read at every look.
+    pub filtered: Vec<(u64, u64)>,
     /// Programs whose runs the kernel has skipped since the look before, and how many runs: a program that
     /// interrupts itself on a CPU is not run.
     pub skipped: Vec<(String, u64)>,

@@ -32,7 +32,7 @@ impl Counts {
     }
 }
 
-/// What a container's records became. What was filtered is not known by container.
+/// What a container's records became: those that were received, and those that were not.
 #[derive(Clone, Copy, Debug)]
 pub struct ContainerCounts<'a> {
     /// The container.
@@ -43,6 +43,19 @@ pub struct ContainerCounts<'a> {
     pub ring_full: u64,
     /// Records beyond its budget.
     pub over_budget: u64,
+    /// Records that nobody wanted, as far as they have been read: they are every ten seconds, and at the end.
+    pub filtered: u64,
+}
+
+impl ContainerCounts<'_> {
+    /// The names in output, in this order.
+    pub const NAMES: [&'static str; 5] = ["attempted", "received", "ring_full", "over_budget", "filtered"];
+
+    /// The numbers in the order of [`Self::NAMES`]: the first is the sum of the others.
+    pub fn numbers(&self) -> [u64; 5] {
+        let known = [self.received, self.ring_full, self.over_budget, self.filtered];
+        [known.iter().sum(), known[0], known[1], known[2], known[3]]
+    }
 }
 
 /// The accounts as a whole.

@@ -7,7 +7,7 @@ use monitor_common::event::field::{Field, FieldType, TailField, TailType, Width}
 use monitor_common::event::{EventKind, layer};
 use serde_json::{Map, Value, json};
 
-use super::accounts::Counts;
+use super::accounts::{ContainerCounts, Counts};
 use super::kinds::Class;
 use super::record::{Status, loss_reason};
 use crate::detect::{Outcome, Severity};
@@ -307,7 +307,7 @@ fn accounts() -> Vec<(&'static str, Value)> {
     let counts = || Counts::NAMES.map(|name| (name, unsigned())).into_iter();
     let list = |entry: Value| json!({"type": "array", "items": entry});
     let event = names(EventKind::ALL.iter().map(|k| k.name()));
-    let container = ["received", "ring_full", "over_budget"].map(|name| (name, unsigned())).into_iter();
+    let container = ContainerCounts::NAMES.map(|name| (name, unsigned())).into_iter();
     let own = [
         ("skipped_runs", unsigned()),
         ("unaccounted", unsigned()),

@@ -36,6 +36,7 @@ impl Pipeline {
         if let Some(held) = held {
             look.named.splice(0..0, held.named);
             look.skipped.splice(0..0, held.skipped);
+            look.filtered.splice(0..0, held.filtered);
         }
         self.pending.look = Some(look);
     }
@@ -50,6 +51,11 @@ impl Pipeline {
         }
         let mut lost = std::mem::take(&mut self.lost);
         self.account.check(&look, received, &mut lost);
+        for (container, count) in &look.filtered {
+            if let Some(tally) = self.containers.tally(ContainerKey(*container)) {
+                tally.filtered += count;
+            }
+        }
         for lost in lost.drain(..) {
             self.report(time, &lost);
         }
@@ -90,7 +96,10 @@ impl Pipeline {
         let loss = match lost {
             Lost::Named(named) => {
                 let key = ContainerKey(named.container);
-                self.containers.add_lost(key, named.count, named.over_budget);
+                if let Some(tally) = self.containers.tally(key) {
+                    let lost = if named.over_budget { &mut tally.over_budget } else { &mut tally.ring_full };
+                    *lost += named.count;
+                }
                 let place = match self.containers.get(key) {
                     Some(container) => Place::Container(container),
                     None if key.is_host() => Place::Host,
@@ -158,6 +167,7 @@ impl Pipeline {
                 received: tally.received,
                 ring_full: tally.ring_full,
                 over_budget: tally.over_budget,
+                filtered: tally.filtered,
             })
             .collect();
         containers.sort_by_key(|c| std::cmp::Reverse((c.ring_full + c.over_budget, c.received)));
@@ -187,7 +197,10 @@ impl Pipeline {
     }
 
     pub(super) fn count_run(&mut self) {
-        self.containers.add_received(self.run.0, std::mem::take(&mut self.run.1));
+        let count = std::mem::take(&mut self.run.1);
+        if let Some(tally) = self.containers.tally(self.run.0) {
+            tally.received += count;
+        }
     }
 
     /// The kinds of events that nobody wants now, by [`EventKind::index`]: no rule judges them, no table follows

@@ -256,7 +256,7 @@ fn a_container_without_a_process_is_gone_until_one_comes() {
     w.runtime();
     w.attach(KEY);
     w.state(KEY, state_reason::ENTRY);
-    w.registry.add_received(key, 7);
+    w.registry.tally(key).unwrap().received += 7;
     let procs = ProcessTable::default();
     let suspects = w.registry.suspects(&procs, false);
     assert_eq!((suspects.len(), suspects[0].key, suspects[0].received), (1, key, 7));

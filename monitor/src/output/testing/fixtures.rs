@@ -309,8 +309,9 @@ impl Fixture {
         let (program, between, event) = (Some("exit_mount"), Some((1, 2)), Some(EventKind::Fork));
         give(Body::Loss(Loss { program, between, event, reason: loss_reason::SKIPPED_RUN, ..full }));
         let counts = Counts { attempted: 3, submitted: 2, received: 2, ring_full: 1, ..Counts::default() };
+        let (received, ring_full, filtered) = (2, 1, 4);
         let container =
-            ContainerCounts { container: &self.container, received: 2, ring_full: 1, over_budget: 0 };
+            ContainerCounts { container: &self.container, received, ring_full, over_budget: 0, filtered };
         give(Body::Status(record::Status::Accounts(Accounts {
             total: counts,
             balanced: true,

@@ -16,7 +16,7 @@ mod writer;
 
 use super::Format;
 use crate::detect::{Evidence, Finding, Value};
-use crate::output::accounts::{Accounts, Counts};
+use crate::output::accounts::{Accounts, ContainerCounts, Counts};
 use crate::output::kinds::Class;
 use crate::output::record::{Body, EngineStatus, Loss, Place, Record, Status};
 use crate::output::time::Clock;
@@ -309,9 +309,9 @@ fn accounts(w: &mut Writer<'_>, accounts: &Accounts<'_>) {
     for row in accounts.containers {
         w.open();
         context::container(w, Some(row.container));
-        w.field("received", row.received);
-        w.field("ring_full", row.ring_full);
-        w.field("over_budget", row.over_budget);
+        for (name, number) in ContainerCounts::NAMES.iter().zip(row.numbers()) {
+            w.field(name, number);
+        }
         w.close();
     }
     w.close_list();
