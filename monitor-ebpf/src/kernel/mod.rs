@@ -96,8 +96,14 @@ pub(crate) trait Object: Copy {
     /// The object at an address that a field of such an object holds.
     fn at(address: u64) -> Self;
 
+    /// True if the verifier knows its type.
+    fn is_typed() -> bool;
+
     /// As [`Ptr::read`].
-    fn read<T: Zeroable>(self, field: FieldId) -> T;
+    #[inline(always)]
+    fn read<T: Zeroable>(self, field: FieldId) -> T {
+        if Self::is_typed() { load(self.address().0, field) } else { self.address().read(field) }
+    }
 
     /// As [`Ptr::follow`].
     #[inline(always)]
@@ -118,8 +124,8 @@ impl Object for Ptr {
     }
 
     #[inline(always)]
-    fn read<T: Zeroable>(self, field: FieldId) -> T {
-        Self::read(self, field)
+    fn is_typed() -> bool {
+        false
     }
 }
 
@@ -164,11 +170,8 @@ impl Object for Known {
     }
 
     #[inline(always)]
-    fn read<T: Zeroable>(self, field: FieldId) -> T {
-        if config!(typed) == 0 {
-            return Ptr(self.0).read(field);
-        }
-        load(self.0, field)
+    fn is_typed() -> bool {
+        config!(typed) == 1
     }
 }
 
@@ -217,11 +220,8 @@ impl Object for Cast {
     }
 
     #[inline(always)]
-    fn read<T: Zeroable>(self, field: FieldId) -> T {
-        if config!(file_type) == 0 {
-            return Ptr(self.0).read(field);
-        }
-        load(self.0, field)
+    fn is_typed() -> bool {
+        config!(file_type) != 0
     }
 }
 
