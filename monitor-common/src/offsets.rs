@@ -165,6 +165,10 @@ kernel_fields! {
     SkDport: required "sock"."__sk_common.skc_dport";
     SkDaddr: required "sock"."__sk_common.skc_daddr";
     SkV6Daddr: optional "sock"."__sk_common.skc_v6_daddr";
+    // Without these nothing but sockets of AF_ALG is known to write into pages that are spliced to them.
+    SkProtocol: optional "sock"."sk_protocol";
+    IcskUlpOps: optional "inet_connection_sock"."icsk_ulp_ops";
+    UlpName: optional "tcp_ulp_ops"."name";
     SkRcvSaddr: required "sock"."__sk_common.skc_rcv_saddr";
     SkV6RcvSaddr: optional "sock"."__sk_common.skc_v6_rcv_saddr";
     UnixPeer: optional "unix_sock"."peer";

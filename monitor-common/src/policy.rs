@@ -92,8 +92,10 @@ pub mod task_flags {
     pub const SAID_RWX: u32 = 1 << 8;
     /// Anonymous memory that became executable was reported of this program.
     pub const SAID_EXEC: u32 = 1 << 9;
+    /// That an executable file was spliced into a pipe was reported of this program.
+    pub const SAID_SPLICE: u32 = 1 << 10;
     /// What holds for a program, and not for the next one of the same task.
-    pub const OF_PROGRAM: u32 = SAID_RWX | SAID_EXEC;
+    pub const OF_PROGRAM: u32 = SAID_RWX | SAID_EXEC | SAID_SPLICE;
 }
 
 /// How seccomp and `no_new_privs` confine a task, in one number.

@@ -346,6 +346,7 @@ fn canary_name(ev: &EventRef<'_>) -> (&'static str, Option<u32>) {
         Some(Payload::Module(m)) => Some(m.op),
         Some(Payload::IoUringOp(o)) => Some(o.op),
         Some(Payload::FileChange(c)) => Some(c.op),
+        Some(Payload::Splice(s)) => Some(s.op),
         Some(Payload::Dns(d)) => Some(d.op),
         _ => None,
     };

@@ -36,6 +36,7 @@ mod sensitive_call;
 mod signal;
 mod socket;
 mod socket_create;
+mod splice;
 mod state;
 mod stdio;
 mod sysctl;
@@ -71,6 +72,7 @@ pub use sensitive_call::SensitiveCall;
 pub use signal::{Signal, result as signal_result};
 pub use socket::Socket;
 pub use socket_create::SocketCreate;
+pub use splice::{Splice, to as splice_to, why as splice_why};
 pub use state::{State, reason as state_reason};
 pub use stdio::Stdio;
 pub use sysctl::Sysctl;
@@ -238,6 +240,8 @@ events! {
     Ioctl(Ioctl) = 53, "ioctl";
     /// A file, mount or file system was marked for fanotify.
     Fanotify(Fanotify) = 54, "fanotify";
+    /// Pages of a file went into a pipe or a socket without being copied.
+    Splice(Splice) = 56, "splice";
     /// A kernel setting was written.
     Sysctl(Sysctl) = 55, "sysctl";
     /// A DNS message was sent to a server, or came from one.

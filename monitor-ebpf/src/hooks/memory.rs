@@ -116,9 +116,9 @@ fn file_kind(subject: &Subject, record: &Memory) -> Option<u32> {
     }
 }
 
-/// `None` if this program has been reported for it: a program that compiles as it runs does this all the time.
+/// `None` if this program has been reported for it.
 #[inline(always)]
-fn once(subject: &Subject, flag: u32) -> Option<()> {
+pub(crate) fn once(subject: &Subject, flag: u32) -> Option<()> {
     let entry = TASKS.get_ptr_mut(&subject.tid)?;
     // SAFETY: a live map value; this task is the only one to write its entry.
     unsafe {

@@ -24,6 +24,7 @@ mod sensitive;
 mod signal;
 mod sock_addr;
 mod socket_create;
+mod splice;
 mod stdio;
 mod syscall;
 mod sysctl;

@@ -9,7 +9,9 @@ use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::call::{Call, X32_BIT, table};
 use monitor_common::twice::SYS_EXIT;
 
-use super::{call, change_call, control, datagram, ioctl, memory, ptrace, receive, sensitive, socket_create};
+use super::{
+    call, change_call, control, datagram, ioctl, memory, ptrace, receive, sensitive, socket_create, splice,
+};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Known, forget, read_user, regs};
@@ -202,4 +204,5 @@ at_exit_if! {
     call_memory: memory::leave_memory, if memory::is_wanted;
     call_control: control::leave_control, if control::is_wanted;
     call_ioctl: ioctl::leave_ioctl, if ioctl::is_wanted;
+    call_splice: splice::leave_splice, if splice::is_wanted;
 }

@@ -9,7 +9,7 @@ use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use monitor_common::call::Call;
 
-use super::{call, memory, ptrace, sensitive};
+use super::{call, memory, ptrace, sensitive, splice};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, read_kernel, regs};
@@ -107,6 +107,17 @@ at_exit! {
     exit_request_key: RequestKey by sensitive::leave_rare;
     exit_userfaultfd: Userfaultfd by sensitive::leave_rare;
     exit_io_uring_setup: IoUringSetup by sensitive::leave_rare;
+}
+
+/// End of [`Call::Sendfile`], which servers make all the time: told by its arguments, before anything else is done.
+#[fexit]
+fn exit_sendfile(ctx: FExitContext) -> i32 {
+    preempt::off(|| {
+        if splice::is_wanted(Call::Sendfile, &regs::arguments(registers(&ctx))) {
+            at_exit(&ctx, Call::Sendfile, false, splice::leave_splice);
+        }
+    });
+    0
 }
 
 // What credentials a 32-bit call changed is found by comparison at the task's next event; a mount is not.

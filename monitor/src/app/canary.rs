@@ -6,6 +6,7 @@ mod uring;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -64,6 +65,7 @@ pub fn act(cgroups: &Path) -> Exit {
     calls();
     others();
     memory();
+    splice();
     kernel_calls();
     modules();
     uring::act();
@@ -142,6 +144,19 @@ fn memory() {
         }
         let fd = libc::memfd_create(c"bulkhead-canary".as_ptr(), libc::MFD_CLOEXEC);
         libc::close(fd);
+    }
+}
+
+/// Pages of this program into a pipe, by either call.
+#[expect(unsafe_code, reason = "no safe wrapper")]
+fn splice() {
+    let (Ok(own), Ok((_read, write))) = (fs::File::open("/proc/self/exe"), std::io::pipe()) else { return };
+    let (own, write) = (own.as_raw_fd(), write.as_raw_fd());
+    let none = std::ptr::null_mut();
+    // SAFETY: descriptors and numbers only; a pipe holds more than two bytes.
+    unsafe {
+        libc::splice(own, none, write, none, 1, 0);
+        libc::sendfile(write, own, none, 1);
     }
 }
 

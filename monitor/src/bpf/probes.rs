@@ -336,6 +336,7 @@ pub static SENSORS: &[Sensor] = &[
     files::FILE_ATTRIBUTE,
     files::IOCTL,
     files::FANOTIFY,
+    files::SPLICE,
     files::SYSCTL,
     tasks::PTRACE,
     tasks::SIGNAL,

@@ -12,7 +12,7 @@ use super::network::{self, NetworkFacts};
 use super::rules::Rule;
 use super::{
     cgroup, change, confine, control, crash, cred, kernel, mask, mount, namespace, open, outside, program,
-    secure, socket, tracing,
+    secure, socket, splice, tracing,
 };
 use crate::container::{Baseline, Container, ContainerKey};
 use crate::process::{Process, ProcessKey};
@@ -189,6 +189,7 @@ impl Detector {
             | Payload::Memfd(_)
             | Payload::ExecArgs(_) => {}
             Payload::FileChange(c) => change::check(&cx, c, &mut sink),
+            Payload::Splice(s) => splice::check(&cx, s, &mut self.memory, &mut sink),
             Payload::Ioctl(i) => control::check_ioctl(&cx, i, &mut sink),
             Payload::Fanotify(f) => control::check_fanotify(&cx, f, &mut sink),
             Payload::Dns(d) => network::check_name(&cx, d, &mut sink),

@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use monitor_common::event::{Namespace, State};
 
 use super::crash::Deaths;
+use super::splice::Spliced;
 use crate::container::ContainerKey;
 
 /// The namespace types with their `CLONE_NEW*` flag, in the order of [`NsSet`].
@@ -36,6 +37,8 @@ const ANONYMOUS_MNT_NS: u32 = 0xefff_fff7;
 const MAX_INODES: usize = 1024;
 /// User namespaces that are remembered of one container: what is asked is only whether one was made just now.
 const MAX_USER_NAMESPACES: usize = 64;
+/// Executable files in pipes that are remembered of one container.
+const MAX_SPLICED: usize = 16;
 /// Containers that are remembered; the one unused for longest is forgotten first.
 const MAX_CONTAINERS: usize = 8192;
 
@@ -155,6 +158,8 @@ struct Traces {
     user_namespaces: VecDeque<UserNamespace>,
     /// When its processes were last killed by faults.
     deaths: Deaths,
+    /// Executable files whose pages its processes put into pipes, the last [`MAX_SPLICED`].
+    spliced: VecDeque<Spliced>,
     used: u64,
 }
 
@@ -307,6 +312,19 @@ impl Memory {
     /// Remembers a death by a fault; how long the burst took that it ends, if it ends one.
     pub(super) fn note_death(&mut self, key: ContainerKey, time: u64) -> Option<u64> {
         self.traces_mut(key).deaths.add(time)
+    }
+
+    pub(super) fn note_spliced(&mut self, key: ContainerKey, spliced: Spliced) {
+        let known = &mut self.traces_mut(key).spliced;
+        if known.len() >= MAX_SPLICED {
+            known.pop_front();
+        }
+        known.push_back(spliced);
+    }
+
+    /// The last executable file in a pipe that `is_it`.
+    pub(super) fn spliced(&self, key: ContainerKey, is_it: impl Fn(&Spliced) -> bool) -> Option<Spliced> {
+        self.containers.get(&key)?.spliced.iter().rev().find(|spliced| is_it(spliced)).copied()
     }
 
     fn traces_mut(&mut self, key: ContainerKey) -> &mut Traces {

@@ -29,6 +29,7 @@ mod program;
 mod rules;
 mod secure;
 mod socket;
+mod splice;
 #[cfg(test)]
 mod tests;
 mod tracing;

@@ -247,6 +247,7 @@ rules! {
     D09 = kernel::D09;
     D10 = kernel::D10;
     D14 = kernel::D14;
+    B29 = kernel::B29;
     D15 = kernel::D15;
     A06 = kernel::A06;
     I5 = files::I5;

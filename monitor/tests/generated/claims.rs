@@ -70,6 +70,7 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("D09", &["sensitive_call"]),
     ("D10", &["sensitive_call"]),
     ("D14", &["process"]),
+    ("B29", &["splice"]),
     ("D15", &["sensitive_call"]),
     ("A06", &["namespace", "process", "mount"]),
     ("E02", &["socket"]),
@@ -105,6 +106,12 @@ pub(super) const PARTS: &[(&str, &str)] = &[
              or ways around by /proc/<pid>/root",
     ),
     ("D14", "bursts of deaths by faults; not kernel warnings, nor heap spraying"),
+    (
+        "B29",
+        "pages of executable files on their way into pipes, UDP and ESP-in-TCP sockets, and of any file to AF_ALG by splice; not \
+             the write itself, nor Dirty COW, nor a file without the right to execute in a pipe. No kernel of the tests has \
+             AF_ALG or ESP in TCP: of these the rule is tested on records made by hand",
+    ),
     ("A06", "put to use by a mount; netlink and packet sockets are not judged together with it"),
     ("B03", "also found by the file system's magic, not by its name"),
     (

@@ -118,6 +118,29 @@ pub(super) const FILE_ATTRIBUTE: Sensor = Sensor {
     canaries: &["file_change.setxattr"],
 };
 
+/// Pages of files that go into pipes and sockets without being copied.
+pub(super) const SPLICE: Sensor = Sensor {
+    name: "splice",
+    about: "pages of executable files spliced or sent into pipes, and of any into sockets that encrypt in place",
+    required: false,
+    rungs: &[
+        Rung {
+            level: Level::Trampoline,
+            probes: &[fexit("do_splice", &["do_splice"]), call!("exit_sendfile", "sendfile64")],
+            unseen: "vmsplice of a file that is mapped; sendfile by 32-bit programs, and of files without the right to \
+                     execute; executable files into pipes after the first time in a program",
+        },
+        Rung {
+            level: Level::Syscall,
+            probes: &[calls("call_splice", &[Call::Splice, Call::Sendfile])],
+            unseen: "splices by io_uring; vmsplice of a file that is mapped; sendfile of files without the right to execute; \
+                     files whose descriptor another thread replaces before the call ends; executable files into pipes after \
+                     the first time in a program",
+        },
+    ],
+    canaries: &["splice.splice", "splice.sendfile"],
+};
+
 /// Terminal, loop, device mapper and network block device control calls.
 pub(super) const IOCTL: Sensor = Sensor {
     name: "ioctl",

@@ -132,6 +132,23 @@ pub(super) const D10: RuleInfo = RuleInfo {
     benign: "Log agents read it; dmesg does when a person looks.",
 };
 
+pub(super) const B29: RuleInfo = RuleInfo {
+    id: "B29",
+    title: "Pages of a file lent to code that writes into them",
+    severity: Severity::Critical,
+    behaviours: &["B29"],
+    attack: &["T1068"],
+    invariant: None,
+    what: "A process of the container passed pages of a file, which it need only be able to read, into a pipe or a socket \
+           without copying them, as exploits of the page cache do: Dirty Pipe, and those of the kernel's cryptography \
+           (AF_ALG) and of IPsec. The bytes of the file then change in memory and nowhere else: for every container whose \
+           image has that layer, and for the host. Critical if pages of an executable file go, or went just before, to such \
+           a socket; a warning for a set-user-ID file in a pipe, and for other files in sockets of AF_ALG and of IPsec.",
+    benign: "Programs that copy by splice(2), as `cat` of uutils and pv do, put whatever they read into a pipe, set-user-ID \
+             programs if they are asked to. Tools that hash by the kernel's cryptography (libkcapi, coreutils \
+             built for it) send files to AF_ALG.",
+};
+
 pub(super) const D14: RuleInfo = RuleInfo {
     id: "D14",
     title: "Burst of processes killed by faults",

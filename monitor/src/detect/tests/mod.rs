@@ -17,5 +17,6 @@ mod positives;
 mod program;
 mod secure;
 mod socket;
+mod splice;
 mod tracing;
 mod whole;

@@ -10,7 +10,7 @@ use monitor_common::policy::watch;
 use super::build::{HOST, OWN, Rec, rec};
 use super::{
     cgroup, crash, cred, file, kernel, mask, mount, namespace, network, open, outside, program, secure,
-    socket, tracing,
+    socket, splice, tracing,
 };
 
 const MOUNT: u32 = 1;
@@ -39,6 +39,7 @@ pub(super) fn positives() -> Vec<(&'static str, Vec<Rec>)> {
         ("A13", vec![secure::exec("", "", |_| ())]),
         ("B10", vec![mask::umount("/proc/kcore", 0, 0)]),
         ("D14", crash::burst()),
+        ("B29", vec![splice::file(1, 1, 4)]),
         ("B14", vec![outside::ptrace(0, 1, 0, |_| ())]),
         ("A10", vec![outside::ptrace(0, 2, 0, |_| ())]),
         ("A11", vec![outside::ptrace(OWN, 2, 0, |_| ())]),

@@ -20,6 +20,7 @@ mod net;
 mod program;
 mod session;
 mod socket;
+mod splice;
 mod storm;
 mod sys;
 mod task;
@@ -73,6 +74,7 @@ fn act(verb: &str, words: &mut Words) -> Result<Ret, Usage> {
         task::act,
         kernel::act,
         socket::act,
+        splice::act,
         dns::act,
     ];
     for family in families {
