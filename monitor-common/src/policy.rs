@@ -58,6 +58,8 @@ pub struct TaskEntry {
     pub state: u64,
     /// Address of the socket that a program at the root of cgroup v2 has told of, until the end of the call.
     pub told: u64,
+    /// For the kernel side to compute in.
+    pub scratch: u64,
     /// Permitted capabilities last seen.
     pub cap_permitted: u64,
     /// [`task_flags`].
@@ -143,6 +145,18 @@ pub struct FileId {
     pub dev: u32,
     /// Unused, 0.
     pub reserved: u32,
+}
+
+/// How many bits `WATCHED_BITS` has: with as many files as `WATCHED` holds, one in sixteen is set.
+pub const WATCHED_BITS: u32 = 1 << 16;
+
+impl FileId {
+    /// The bit of `WATCHED_BITS` that is set if this file is watched: by Fibonacci hashing.
+    #[inline(always)]
+    pub const fn bit(self) -> u32 {
+        let mixed = (self.ino ^ (self.dev as u64) << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 48) as u32
+    }
 }
 
 /// Values of `TRUSTED`.
@@ -266,6 +280,10 @@ pub struct Config {
     pub file_type: u32,
     /// The same of `struct mount`.
     pub mount_type: u32,
+    /// The same of `struct fd`.
+    pub fd_type: u32,
+    /// Unused, 0.
+    pub reserved: u32,
     /// Inode of the initial root directory.
     pub host_root_ino: u64,
     /// Id of the root cgroup of the identity hierarchy.

@@ -8,7 +8,7 @@ use monitor_common::policy::{TaskEntry, confined, task_flags};
 
 use crate::emit::{Ring, reserve};
 use crate::kernel::task::Task;
-use crate::kernel::{Object, Ptr, cgroup, forget, mount, ns};
+use crate::kernel::{Known, Object, Ptr, cgroup, forget, mount, ns};
 use crate::maps::{CGROUPS, TASKS, config, count, daemon_pid};
 use crate::state;
 
@@ -88,21 +88,6 @@ impl Subject {
         Self::of(Task::current(), (ids >> 32) as u32, ids as u32)
     }
 
-    /// True if [`Self::current`] is somebody, at less cost.
-    #[inline(always)]
-    pub(crate) fn is_somebody() -> bool {
-        let ids = bpf_get_current_pid_tgid();
-        if (ids >> 32) as u32 == daemon_pid() {
-            return false;
-        }
-        // SAFETY: only whether there is an entry is asked.
-        if unsafe { TASKS.get(&(ids as u32)) }.is_some() {
-            return true;
-        }
-        let cgroup = cgroup::of_current(Task::current());
-        cgroup != config!(root_cgroup) && container_of(cgroup).is_some()
-    }
-
     /// As [`Self::current`], for programs that 5.10 does not let ask for the ids.
     #[inline(always)]
     pub(crate) fn current_by_task() -> Option<Self> {
@@ -135,6 +120,70 @@ impl Subject {
         adopt(task, tid, container);
         Some(Self { task, pid, tid, container, cgroup, runtime: false, compat: false, stale: false })
     }
+}
+
+/// The current task and its entry, looked up once for everything that is asked of them. Not for programs of cgroups.
+#[derive(Clone, Copy)]
+pub(crate) struct Listed {
+    pub(crate) task: Task<Known>,
+    entry: *mut TaskEntry,
+}
+
+impl Listed {
+    /// `None` if it has none. `task` is the current one.
+    #[inline(always)]
+    pub(crate) fn of(task: Task<Known>) -> Option<Self> {
+        TASKS.get_ptr_mut(&task.tid()).map(|entry| Self { task, entry })
+    }
+
+    #[inline(always)]
+    pub(crate) fn container(self) -> u64 {
+        // SAFETY: a live map value, as below; a concurrent writer changes single fields only.
+        unsafe { (*self.entry).container }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_runtime(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.entry).flags & task_flags::RUNTIME != 0 }
+    }
+
+    /// True if [`compare`] or [`compare_creds`] has something to report.
+    #[inline(always)]
+    pub(crate) fn has_changed(self) -> bool {
+        if self.is_runtime() || self.container() == 0 {
+            return false;
+        }
+        // SAFETY: as above; this task is the only one to write its entry.
+        let (state, flags, old) =
+            unsafe { ((*self.entry).state, (*self.entry).flags, ((*self.entry).uid, (*self.entry).euid)) };
+        let now = mixed(self.task, |addresses| addresses.map(|address| self.number(address)));
+        state != now || (flags & task_flags::CREDS != 0 && self.task.uids() != old)
+    }
+
+    /// An address as a number to compute with: what comes back from a map has no type, and is had for less than from a
+    /// helper.
+    #[inline(always)]
+    fn number(self, address: Ptr) -> u64 {
+        // SAFETY: as above; volatile, so that it is written and read.
+        unsafe {
+            (&raw mut (*self.entry).scratch).write_volatile(address.0);
+            (&raw const (*self.entry).scratch).read_volatile()
+        }
+    }
+}
+
+/// True if the current task, which has no entry, is in a container's cgroup.
+#[inline(always)]
+pub(crate) fn is_unlisted(task: Task<Known>) -> bool {
+    let cgroup = cgroup::of_current(task);
+    cgroup != config!(root_cgroup) && container_of(cgroup).is_some()
+}
+
+/// True for the daemon itself, of which nothing is recorded.
+#[inline(always)]
+pub(crate) fn is_daemon(task: Task<Known>) -> bool {
+    task.tgid() == daemon_pid()
 }
 
 /// A copy of a task's entry.
@@ -196,13 +245,19 @@ pub(crate) fn adopt(task: Task, tid: u32, container: u64) {
 /// directory's mount namespace does. Never 0.
 #[inline(always)]
 pub(crate) fn digest<P: Object>(task: Task<P>) -> u64 {
+    mixed(task, |addresses| forget(addresses).map(|address| address.0))
+}
+
+/// The same. The verifier lets no program compute with addresses of which it knows the type: `numbers` makes numbers
+/// of them.
+#[inline(always)]
+fn mixed<P: Object>(task: Task<P>, numbers: impl Fn([Ptr; 4]) -> [u64; 4]) -> u64 {
     let (root, cwd) = (task.root().0.address(), task.cwd().0.address());
     let root_ns = mount::raw_namespace_of(root).address();
     // The usual case: both on one mount.
     let cwd_ns = if cwd == root { root_ns } else { mount::raw_namespace_of(cwd).address() };
-    // The verifier lets no program compute with addresses of which it knows the type.
-    let (root_ns, cwd_ns, proxy, user_ns) =
-        forget((root_ns.0, cwd_ns.0, task.nsproxy().address().0, task.user_ns().address().0));
+    let [proxy, user_ns, root_ns, cwd_ns] =
+        numbers([task.nsproxy().address(), task.user_ns().address(), root_ns, cwd_ns]);
     // Odd multipliers mix the addresses, whose low bits are equal.
     let mut mixed = proxy.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ user_ns).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -229,22 +284,18 @@ pub(crate) fn compare<P: Object>(subject: &Subject, task: Task<P>) {
     }
 }
 
-/// True if [`compare`] or [`compare_creds`] has something to report. Not for programs of cgroups.
+/// True if [`compare`] or [`compare_creds`] has something to report of the current task. Not for programs of cgroups.
 #[inline(always)]
-pub(crate) fn has_changed(subject: &Subject) -> bool {
-    !subject.runtime && subject.container != 0 && bulkhead_has_changed(u64::from(subject.tid)) != 0
+pub(crate) fn has_changed() -> bool {
+    bulkhead_has_changed() != 0
 }
 
 /// The body of [`has_changed`]: a global function, which the verifier looks at once for each program, and not anew on
 /// every way that leads to the end of a call.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn bulkhead_has_changed(tid: u64) -> u64 {
-    let Some(entry) = TASKS.get_ptr_mut(&(tid as u32)) else { return 0 };
-    // SAFETY: a live map value; this task is the only one to write its entry.
-    let (state, flags, old) = unsafe { ((*entry).state, (*entry).flags, ((*entry).uid, (*entry).euid)) };
-    let task = Task::known();
-    u64::from(state != digest(task) || (flags & task_flags::CREDS != 0 && task.uids() != old))
+extern "C" fn bulkhead_has_changed() -> u64 {
+    u64::from(Listed::of(Task::known()).is_some_and(Listed::has_changed))
 }
 
 /// Compares how seccomp and `no_new_privs` confine a container task with what was last seen, and reports what has

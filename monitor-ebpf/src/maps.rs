@@ -8,7 +8,8 @@ use monitor_common::counters::Counter;
 use monitor_common::event::EventKind;
 use monitor_common::network::Address;
 use monitor_common::policy::{
-    BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, FileId, FileName, TaskEntry, daemon,
+    self, BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, FileId, FileName, TaskEntry,
+    daemon,
 };
 use monitor_common::twice;
 
@@ -44,6 +45,10 @@ pub(crate) static TRUSTED: HashMap<FileId, u32, 256> = HashMap::new();
 /// Files of the host that are watched, and the directories above them.
 #[btf_map]
 pub(crate) static WATCHED: HashMap<FileId, u32, 4_096> = HashMap::new();
+
+/// The bit [`FileId::bit`] of each file in [`WATCHED`]: one load tells most files that they are not.
+#[btf_map]
+pub(crate) static WATCHED_BITS: Array<u64, { (policy::WATCHED_BITS / 64) as usize }> = Array::new();
 
 /// File names that are worth a record.
 #[btf_map]
@@ -138,6 +143,8 @@ pub(crate) static CONFIG: Config = Config {
     typed: 0,
     file_type: 0,
     mount_type: 0,
+    fd_type: 0,
+    reserved: 0,
     host_root_ino: 0,
     root_cgroup: 1,
     bulk_budget: BudgetLimit { interval: 0, burst: 0 },

@@ -8,14 +8,23 @@
 //! (`prog->active`), and a task that has to go leaves its CPU when preemption comes back on, still inside. Those are
 //! counted (`recursion_misses`) and reported as losses of runs.
 
-use monitor_common::kfunc::{DISABLE, ENABLE};
+use monitor_common::kfunc::{DISABLE, DISABLE_AT_TRACEPOINT, ENABLE, ENABLE_AT_TRACEPOINT};
 
-/// Runs `body` without preemption, where the kernel offers that; the loader sees to it.
+/// Runs `body`, in a program of a trampoline, without preemption, where the kernel offers that; the loader sees to it.
 #[inline(always)]
 pub(crate) fn off<T>(body: impl FnOnce() -> T) -> T {
     call::<DISABLE>();
     let result = body();
     call::<ENABLE>();
+    result
+}
+
+/// The same for a program of a tracepoint, which before 7.0 is never preempted: two calls less for every system call.
+#[inline(always)]
+pub(crate) fn off_at_tracepoint<T>(body: impl FnOnce() -> T) -> T {
+    call::<DISABLE_AT_TRACEPOINT>();
+    let result = body();
+    call::<ENABLE_AT_TRACEPOINT>();
     result
 }
 

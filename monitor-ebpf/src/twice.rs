@@ -39,7 +39,7 @@ pub(crate) fn end(program: u32) {
 #[inline(always)]
 pub(crate) fn first<T>(program: u32, body: impl FnOnce() -> T) {
     begin(program);
-    preempt::off(body);
+    preempt::off_at_tracepoint(body);
     end(program);
 }
 
@@ -58,6 +58,6 @@ pub(crate) fn is_held(program: u32) -> bool {
 #[inline(always)]
 pub(crate) fn second<T>(program: u32, body: impl FnOnce() -> T) {
     if is_held(program) {
-        preempt::off(body);
+        preempt::off_at_tracepoint(body);
     }
 }

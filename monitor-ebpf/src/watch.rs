@@ -6,7 +6,7 @@ use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::{FILE_NAME_MAX, FileId, FileName, name_use, watch};
 
 use crate::kernel::{Object, Ptr};
-use crate::maps::{NAMES, WATCHED};
+use crate::maps::{NAMES, WATCHED, WATCHED_BITS};
 
 /// What kind of file system a superblock magic stands for (kernel `include/uapi/linux/magic.h`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -228,6 +228,10 @@ pub(crate) fn class_of(inode: Ptr) -> u32 {
 #[inline(always)]
 fn class_on<P: Object>(inode: P, dev: u32) -> u32 {
     let id = FileId { ino: inode.read(F::InodeIno), dev, reserved: 0 };
+    let bit = id.bit();
+    if WATCHED_BITS.get(bit / 64).is_none_or(|word| word >> (bit % 64) & 1 == 0) {
+        return 0;
+    }
     // SAFETY: one aligned u32 is read.
     unsafe { WATCHED.get(&id) }.copied().unwrap_or(0)
 }

@@ -10,7 +10,7 @@ use super::security::report_socket_call;
 use crate::emit::{Ring, STRING_MAX, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
-use crate::kernel::{Cast, Ptr, file, mount, ns};
+use crate::kernel::{Ptr, file, mount, ns};
 
 /// Three strings.
 const MOUNT_TAIL: usize = 3 * (STRING_MAX + 8);
@@ -151,7 +151,7 @@ pub(crate) fn leave_open(subject: &Subject, call: Call, _args: &[u64; 6], ret: i
     let by_handle = call == Call::OpenByHandleAt;
     if ret >= 0 {
         let reasons = if by_handle { why::HANDLE } else { 0 };
-        let _ = check_open(subject, Cast::file(Task::known().file(ret as u32)), 0, reasons);
+        let _ = check_open(subject, Task::known().opened(ret as u32), 0, reasons);
     } else if by_handle {
         let _ = report_refused(subject, ret as i32);
     }

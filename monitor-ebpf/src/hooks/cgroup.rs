@@ -43,7 +43,7 @@ fn actor() -> Subject {
 /// `TP_PROTO(struct cgroup *cgrp, const char *path)`, kernel `include/trace/events/cgroup.h`.
 #[btf_tracepoint(function = "cgroup_mkdir")]
 fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         try_mkdir(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1));
     });
     0
@@ -73,7 +73,7 @@ fn try_mkdir(cgrp: Ptr, path: u64) -> Option<()> {
 /// `TP_PROTO(struct cgroup *cgrp, const char *path)`, kernel `include/trace/events/cgroup.h`.
 #[btf_tracepoint(function = "cgroup_rmdir")]
 fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         try_rmdir(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1));
     });
     0
@@ -108,7 +108,7 @@ fn try_rmdir(cgrp: Ptr, path: u64) -> Option<()> {
 /// `include/trace/events/cgroup.h`; `task` is the leader of what moves.
 #[btf_tracepoint(function = "cgroup_attach_task")]
 fn cgroup_attach(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         try_attach(Ptr(ctx.arg::<u64>(0)), ctx.arg::<u64>(1), Task(Ptr(ctx.arg::<u64>(2))));
     });
     0

@@ -8,7 +8,7 @@ use monitor_common::policy::KEY_CANARY;
 use monitor_common::policy::watch::LOG;
 
 use crate::emit::{PATH_MAX, Ring, reserve};
-use crate::filter::{self, Subject};
+use crate::filter::{self, Listed, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Known, Object, Ptr, file, mount, ns, overlay};
 use crate::preempt;
@@ -32,6 +32,13 @@ fn security_file_open(ctx: FExitContext) -> i32 {
 
 #[inline(always)]
 fn try_file_open(opened: Known, ret: i32) -> Option<()> {
+    let task = Task::known();
+    if let Some(listed) = Listed::of(task)
+        && is_quiet(listed, opened)
+        && !listed.has_changed()
+    {
+        return None;
+    }
     let subject = Subject::current()?;
     if subject.runtime {
         return None;
@@ -44,7 +51,7 @@ fn try_file_open(opened: Known, ret: i32) -> Option<()> {
 /// Reports an open file if there is a reason to; `reasons` are those that the caller knows.
 #[inline(always)]
 pub(crate) fn check_open<P: Object>(subject: &Subject, opened: P, ret: i32, reasons: u32) -> Option<()> {
-    let (why, class) = judge(subject, opened)?;
+    let (why, class) = judge(subject.container == KEY_CANARY, Task::known(), opened)?;
     let why = why | reasons;
     if why == 0 && subject.container != KEY_CANARY {
         return None;
@@ -53,18 +60,26 @@ pub(crate) fn check_open<P: Object>(subject: &Subject, opened: P, ret: i32, reas
     Some(())
 }
 
-/// Why an open is worth a record, and which watched objects it is of; `None` for what is no file of the container's
-/// making.
+/// True if there is nothing to report of what a task has opened: as [`check_open`], without a [`Subject`].
 #[inline(always)]
-fn judge<P: Object>(subject: &Subject, opened: P) -> Option<(u32, u32)> {
+pub(crate) fn is_quiet<P: Object>(listed: Listed, opened: P) -> bool {
+    if listed.is_runtime() {
+        return true;
+    }
+    listed.container() != KEY_CANARY && judge(false, listed.task, opened).is_none_or(|(why, _)| why == 0)
+}
+
+/// Why an open is worth a record, and which watched objects it is of; `None` for what is no file of the container's
+/// making. `canary`: whether everything is to be judged; `task` is the current one.
+#[inline(always)]
+fn judge<P: Object>(canary: bool, task: Task<Known>, opened: P) -> Option<(u32, u32)> {
     let vfsmount = opened.follow(F::FileMnt);
     let namespace = mount::raw_namespace_of(vfsmount.address());
-    let canary = subject.container == KEY_CANARY;
     let mut why = 0;
     let inode = file::inode_of(opened);
     let sb = inode.follow(F::InodeSb);
     let magic = sb.read::<u64>(F::SbMagic);
-    if namespace.address() != Task::known().mnt_ns().address() {
+    if namespace.address() != task.mnt_ns().address() {
         let internal = namespace.address().0 != 0 && !namespace.address().is_valid();
         // A memfd, or what an overlay opens below itself; files of namespaces are on such a mount, too.
         if internal && magic != NSFS && !canary {

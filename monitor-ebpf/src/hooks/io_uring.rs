@@ -32,7 +32,7 @@ const fn bits(operations: &[u32]) -> u64 {
 /// `include/trace/events/io_uring.h`.
 #[btf_tracepoint(function = "io_uring_create")]
 fn uring_create(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         try_create(&ctx);
     });
     0
@@ -55,7 +55,7 @@ fn try_create(ctx: &BtfTracePointContext) -> Option<()> {
 /// `TP_PROTO(struct io_kiocb *req)`, kernel `include/trace/events/io_uring.h`, 6.3 and later.
 #[btf_tracepoint(function = "io_uring_submit_req")]
 fn uring_submit_req(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         submitted_request(Ptr(ctx.arg::<u64>(0)));
     });
     0
@@ -65,7 +65,7 @@ fn uring_submit_req(ctx: BtfTracePointContext) -> i32 {
 /// read so that the verifier refuses the program where the prototype has fewer.
 #[btf_tracepoint(function = "io_uring_submit_sqe")]
 fn uring_submit_sqe2(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         black_box(ctx.arg::<u64>(1));
         submitted_request(Ptr(ctx.arg::<u64>(0)));
     });
@@ -75,7 +75,7 @@ fn uring_submit_sqe2(ctx: BtfTracePointContext) -> i32 {
 /// `TP_PROTO(void *ctx, u8 opcode, u64 user_data, bool force_nonblock, bool sq_thread)`, 5.10.
 #[btf_tracepoint(function = "io_uring_submit_sqe")]
 fn uring_submit_sqe5(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         black_box(ctx.arg::<u64>(4));
         submitted(ctx.arg::<u64>(1) as u8, -1);
     });
@@ -86,7 +86,7 @@ fn uring_submit_sqe5(ctx: BtfTracePointContext) -> i32 {
 /// to 5.19.
 #[btf_tracepoint(function = "io_uring_submit_sqe")]
 fn uring_submit_sqe7(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         black_box(ctx.arg::<u64>(6));
         submitted(ctx.arg::<u64>(2) as u8, -1);
     });

@@ -13,7 +13,7 @@ use crate::preempt;
 /// `TP_PROTO(struct module *mod)`, kernel `include/trace/events/module.h`; before the module's own code runs.
 #[btf_tracepoint(function = "module_load")]
 fn module_load(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         let module = Ptr(ctx.arg::<u64>(0));
         report(module_op::LOAD, module.inside(F::ModuleName).0, module.read(F::ModuleTaints), 0);
     });
@@ -23,7 +23,7 @@ fn module_load(ctx: BtfTracePointContext) -> i32 {
 /// `TP_PROTO(struct module *mod)`, kernel `include/trace/events/module.h`.
 #[btf_tracepoint(function = "module_free")]
 fn module_free(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         let module = Ptr(ctx.arg::<u64>(0));
         report(module_op::FREE, module.inside(F::ModuleName).0, module.read(F::ModuleTaints), 0);
     });
@@ -34,7 +34,7 @@ fn module_free(ctx: BtfTracePointContext) -> i32 {
 /// act needs the module. The kernel's helper that loads it is a task of the host.
 #[btf_tracepoint(function = "module_request")]
 fn module_request(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         report(module_op::REQUEST, ctx.arg::<u64>(0), 0, ctx.arg::<u64>(1) as u32 & 1);
     });
     0

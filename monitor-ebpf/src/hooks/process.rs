@@ -202,6 +202,7 @@ fn become_inside(task: Task, tid: u32, container: u64) {
             container,
             state: filter::digest(Task::known()),
             told: 0,
+            scratch: 0,
             cap_permitted: cred.cap_permitted,
             flags: task_flags::CREDS,
             uid: cred.uid,

@@ -21,7 +21,7 @@ static SELFTEST: Array<SelfTest, 1> = Array::new();
 /// daemon starts a thread to get here.
 #[btf_tracepoint(function = "sched_process_fork")]
 fn selftest(_ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         try_selftest();
     });
     0

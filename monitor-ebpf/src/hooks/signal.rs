@@ -43,7 +43,7 @@ fn report(subject: &Subject, record: Signal) -> Option<()> {
 /// `include/trace/events/signal.h`; also for signals that the target ignores, not for signal 0.
 #[btf_tracepoint(function = "signal_generate")]
 fn signal_generate(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         try_generate(
             ctx.arg::<u64>(0) as u32,
             Ptr(ctx.arg::<u64>(1)),

@@ -10,9 +10,10 @@ use monitor_common::call::{Call, X32_BIT, table};
 use monitor_common::twice::SYS_EXIT;
 
 use super::{
-    call, change_call, control, datagram, ioctl, memory, ptrace, receive, sensitive, socket_create, splice,
+    call, change_call, control, datagram, file, ioctl, memory, ptrace, receive, sensitive, socket_create,
+    splice,
 };
-use crate::filter::{self, Subject};
+use crate::filter::{self, Listed, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Known, forget, read_user, regs};
 use crate::maps::{CALL_PROGRAMS, CALL_TABLE};
@@ -40,7 +41,8 @@ enum Entry {
 #[btf_tracepoint(function = "sys_exit")]
 fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     twice::begin(SYS_EXIT);
-    dispatch(&ctx);
+    let call = preempt::off_at_tracepoint(|| wanted(&ctx));
+    go_to(&ctx, call);
     twice::end(SYS_EXIT);
     0
 }
@@ -49,18 +51,30 @@ fn sys_exit(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sys_exit")]
 fn sys_exit_2(ctx: BtfTracePointContext) -> i32 {
     if twice::is_held(SYS_EXIT) {
-        dispatch(&ctx);
+        let call = preempt::off_at_tracepoint(|| wanted(&ctx));
+        go_to(&ctx, call);
     }
     0
 }
 
+/// Number of the [`Call`] that has ended, 0 if nothing is to be done about it.
 #[inline(always)]
-fn dispatch(ctx: &BtfTracePointContext) {
-    // The verifier lets no program go by a tail call while preemption is off: that one switches it off itself.
-    let ended = preempt::off(|| Ended::read(ctx).filter(|_| Subject::is_somebody()));
-    if let Some(ended) = ended {
+fn wanted(ctx: &BtfTracePointContext) -> u32 {
+    let Some(place) = place_of(ctx) else { return 0 };
+    let task = Task::known();
+    match Ended::of(ctx, place, task) {
+        Some(ended) if !ended.is_quiet(task, ctx.arg::<i64>(1)) => ended.call,
+        _ => 0,
+    }
+}
+
+/// Goes on in the program of the call. The verifier lets none do so while preemption is off: that one switches it off
+/// itself.
+#[inline(always)]
+fn go_to(ctx: &BtfTracePointContext, call: u32) {
+    if call != 0 {
         // SAFETY: nothing here needs dropping; if there is no program for the call, this one just ends.
-        unsafe { CALL_PROGRAMS.tail_call(ctx, ended.call) };
+        unsafe { CALL_PROGRAMS.tail_call(ctx, call) };
     }
 }
 
@@ -68,13 +82,15 @@ impl Ended {
     /// The watched call that `sys_exit` is about; `None` if it is not watched.
     #[inline(always)]
     fn read(ctx: &BtfTracePointContext) -> Option<Self> {
-        let place = watched(regs::number(ctx.arg::<*const u8>(0)) & !X32_BIT);
-        if place == 0 {
-            return None;
-        }
+        Self::of(ctx, place_of(ctx)?, Task::known())
+    }
+
+    /// The same, of which the place in the table is known; `task` is the current one.
+    #[inline(always)]
+    fn of(ctx: &BtfTracePointContext, place: u32, task: Task<Known>) -> Option<Self> {
         let regs = Known::argument(ctx.arg::<u64>(0));
         let (mut call, mut entry) = (table::native(place), Entry::Native);
-        if Task::known().in_compat_call() {
+        if task.in_compat_call() {
             (call, entry) = (table::compat(place), Entry::Compat);
         }
         if call == table::MULTIPLEXED {
@@ -84,6 +100,19 @@ impl Ended {
         if call == 0 { None } else { Some(Self { call, entry, regs }) }
     }
 
+    /// True if it is nobody's, or an open of which there is nothing to say: most of what ends here, told with one look for
+    /// the task, which is the current one. `ret` is its result.
+    #[inline(always)]
+    fn is_quiet(self, task: Task<Known>, ret: i64) -> bool {
+        if filter::is_daemon(task) {
+            return true;
+        }
+        let Some(listed) = Listed::of(task) else { return !filter::is_unlisted(task) };
+        is_open(self.call)
+            && (ret < 0 || file::is_quiet(listed, task.opened(ret as u32)))
+            && !listed.has_changed()
+    }
+
     /// The arguments, wherever the program put them.
     #[inline(always)]
     fn arguments(self) -> [u64; 6] {
@@ -91,6 +120,15 @@ impl Ended {
         read_arguments(self.regs, self.entry as u32, &mut args);
         args
     }
+}
+
+/// An open by name. One by a handle is always reported.
+#[inline(always)]
+fn is_open(call: u32) -> bool {
+    call == Call::Openat as u32
+        || call == Call::Open as u32
+        || call == Call::Openat2 as u32
+        || call == Call::Creat as u32
 }
 
 /// Not inlined: the stack that it needs is not the caller's.
@@ -103,6 +141,13 @@ fn read_arguments(regs: Known, entry: u32, to: &mut [u64; 6]) {
     } else {
         read_user::<[u32; 6]>(regs::compat_arguments(regs)[1]).map(u64::from)
     };
+}
+
+/// What the table has for the number of a call; `None` if it is not watched.
+#[inline(always)]
+fn place_of(ctx: &BtfTracePointContext) -> Option<u32> {
+    let place = watched(regs::number(ctx.arg::<*const u8>(0)) & !X32_BIT);
+    if place == 0 { None } else { Some(place) }
 }
 
 /// A place of the table, 0 beyond its end.
@@ -123,7 +168,7 @@ fn at_exit(ctx: &BtfTracePointContext, leave: impl FnOnce(&Subject, Call, &[u64;
     let args = forget(ended.arguments());
     let (subject, call) = forget((subject, call));
     leave(&subject, call, &args, ctx.arg::<i64>(1));
-    Some(filter::has_changed(&subject))
+    Some(filter::has_changed())
 }
 
 /// Goes on in [`call_compare`] if there is something to report, else this is the end.
@@ -140,7 +185,7 @@ fn go_on(ctx: &BtfTracePointContext, changed: Option<bool>) {
 /// stack and verifier's time that the programs of the families need themselves.
 #[btf_tracepoint(function = "sys_exit")]
 fn call_compare(_ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| {
+    preempt::off_at_tracepoint(|| {
         if let Some(subject) = Subject::current() {
             filter::compare_creds(&subject, Task::known());
             filter::compare(&subject, Task::known());
@@ -155,7 +200,7 @@ macro_rules! at_exit {
         #[doc = concat!("The calls that `", stringify!($leave), "` reports; reached by tail call from `sys_exit`.")]
         #[btf_tracepoint(function = "sys_exit")]
         fn $program(ctx: BtfTracePointContext) -> i32 {
-            let changed = preempt::off(|| at_exit(&ctx, $leave));
+            let changed = preempt::off_at_tracepoint(|| at_exit(&ctx, $leave));
             go_on(&ctx, changed);
             0
         }
@@ -189,7 +234,7 @@ macro_rules! at_exit_if {
         #[doc = concat!("The calls that `", stringify!($leave), "` reports, if `", stringify!($wanted), "`.")]
         #[btf_tracepoint(function = "sys_exit")]
         fn $program(ctx: BtfTracePointContext) -> i32 {
-            let changed = preempt::off(|| {
+            let changed = preempt::off_at_tracepoint(|| {
                 let ended = Ended::read(&ctx)?;
                 let call = Call::from_raw(ended.call)?;
                 if $wanted(call, &ended.arguments()) { at_exit(&ctx, $leave) } else { None }

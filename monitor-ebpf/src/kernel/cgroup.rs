@@ -60,7 +60,7 @@ pub(crate) fn of_task<P: Object>(task: Task<P>) -> u64 {
 /// Id of the current task's cgroup in the identity hierarchy: by the helper where that is the same, which
 /// costs a third.
 #[inline(always)]
-pub(crate) fn of_current(task: Task) -> u64 {
+pub(crate) fn of_current<P: Object>(task: Task<P>) -> u64 {
     if config!(cgroup_v2) == 1 {
         // SAFETY: the helper has no preconditions.
         unsafe { bpf_get_current_cgroup_id() }

@@ -195,6 +195,17 @@ impl Cast {
         Self::to(mount, config!(mount_type))
     }
 
+    /// The address that is kept at an address: read as the only or first field of a `struct fd`, which is one.
+    #[inline(always)]
+    pub(crate) fn pointer(at: u64) -> Ptr {
+        let id = config!(fd_type);
+        if id == 0 {
+            return Ptr(read_kernel(at));
+        }
+        // SAFETY: as in `load`.
+        Ptr(unsafe { (Self::to(Ptr(at), id).0 as *const u64).read_volatile() })
+    }
+
     #[inline(always)]
     fn to(object: Ptr, id: u32) -> Self {
         if id == 0 {

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_get_current_task;
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::confined;
 
-use super::{Known, Object, Ptr, read_kernel};
+use super::{Cast, Known, Object, Ptr, read_kernel};
 use crate::maps::config;
 
 /// A task.
@@ -39,6 +39,12 @@ impl Task<Known> {
     #[inline(always)]
     pub(crate) fn known() -> Self {
         Self(Known::current_task())
+    }
+
+    /// The open file behind a descriptor; null if there is none.
+    #[inline(always)]
+    pub(crate) fn opened(self, fd: u32) -> Cast {
+        Cast::file(self.slot(fd).map_or(Ptr::NULL, Cast::pointer))
     }
 }
 
@@ -205,11 +211,17 @@ impl<P: Object> Task<P> {
     /// The open file behind a descriptor; null if there is none.
     #[inline(always)]
     pub(crate) fn file(self, fd: u32) -> Ptr {
+        self.slot(fd).map_or(Ptr::NULL, |slot| Ptr(read_kernel(slot)))
+    }
+
+    /// Where the address of the open file behind a descriptor is kept.
+    #[inline(always)]
+    fn slot(self, fd: u32) -> Option<u64> {
         let table = self.0.follow(F::TaskFiles).follow(F::FilesFdt);
         if fd >= table.read::<u32>(F::FdtMax) {
-            return Ptr::NULL;
+            return None;
         }
-        Ptr(read_kernel::<u64>(table.read::<u64>(F::FdtFd) + u64::from(fd) * 8))
+        Some(table.read::<u64>(F::FdtFd) + u64::from(fd) * 8)
     }
 
     /// Mount and dentry of the root directory.

@@ -35,6 +35,7 @@ const EXIST: u64 = 2;
 pub struct Control {
     trusted: HashMap<MapData, FileIdPod, u32>,
     watched: HashMap<MapData, FileIdPod, u32>,
+    watched_bits: Array<MapData, u64>,
     names: HashMap<MapData, FileNamePod, u32>,
     addresses: HashMap<MapData, Address, u32>,
     cgroups: HashMap<MapData, u64, CgroupPod>,
@@ -48,6 +49,7 @@ impl Control {
         Ok(Self {
             trusted: maps.take("TRUSTED")?,
             watched: maps.take("WATCHED")?,
+            watched_bits: maps.take("WATCHED_BITS")?,
             names: maps.take("NAMES")?,
             cgroups: maps.take("CGROUPS")?,
             containers: maps.take("CONTAINERS")?,
@@ -70,6 +72,9 @@ impl Control {
     /// # Errors
     /// The map is full, or the kernel refused.
     pub fn watch(&mut self, file: FileId, class: u32) -> Result<(), String> {
+        let (word, bit) = (file.bit() / 64, 1 << (file.bit() % 64));
+        let bits = self.watched_bits.get(&word, 0).map_err(|e| format!("map WATCHED_BITS: {e}"))?;
+        self.watched_bits.set(word, bits | bit, 0).map_err(|e| format!("map WATCHED_BITS: {e}"))?;
         self.watched.insert(FileIdPod(file), class, 0).map_err(|e| format!("map WATCHED: {e}"))
     }
 

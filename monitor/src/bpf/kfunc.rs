@@ -3,6 +3,7 @@
 use monitor_common::kfunc;
 
 use super::btf::Btf;
+use super::preempt;
 
 /// Bytes of an instruction.
 const INSTRUCTION: usize = 8;
@@ -20,6 +21,8 @@ const KERNEL_FUNCTION: u8 = 2 << 4;
 pub(super) struct Functions {
     /// `bpf_preempt_disable()` and `bpf_preempt_enable()`.
     preempt: Option<(u32, u32)>,
+    /// The same for programs of tracepoints.
+    preempt_at_tracepoint: Option<(u32, u32)>,
     cast: Option<Cast>,
 }
 
@@ -29,6 +32,7 @@ struct Cast {
     function: u32,
     file: u32,
     mount: u32,
+    fd: u32,
 }
 
 impl Functions {
@@ -48,15 +52,17 @@ impl Functions {
                 function: types.function_id("bpf_rdonly_cast")?,
                 file: types.struct_id("file").ok()?,
                 mount: types.struct_id("mount").ok()?,
+                fd: types.struct_id("fd").ok()?,
             })
         };
         let preempt = pair().filter(|_| types.has_function("bpf_res_spin_lock"));
-        Self { preempt, cast: cast() }
+        let preempt_at_tracepoint = preempt.filter(|_| preempt::is_possible(types));
+        Self { preempt, preempt_at_tracepoint, cast: cast() }
     }
 
-    /// The types of `struct file` and `struct mount`, zeros where an address cannot be given a type.
-    pub(super) fn types(&self) -> (u32, u32) {
-        self.cast.map_or((0, 0), |cast| (cast.file, cast.mount))
+    /// The types of `struct file`, `struct mount` and `struct fd`, zeros where an address cannot be given a type.
+    pub(super) fn types(&self) -> (u32, u32, u32) {
+        self.cast.map_or((0, 0, 0), |cast| (cast.file, cast.mount, cast.fd))
     }
 
     /// The object with calls of these functions, and of nothing in the places of those that are not there.
@@ -67,6 +73,12 @@ impl Functions {
             let (function, nothing) = match place[4..].try_into().map(u32::from_ne_bytes) {
                 Ok(kfunc::DISABLE) => (self.preempt.map(|(disable, _)| disable), GO_ON),
                 Ok(kfunc::ENABLE) => (self.preempt.map(|(_, enable)| enable), GO_ON),
+                Ok(kfunc::DISABLE_AT_TRACEPOINT) => {
+                    (self.preempt_at_tracepoint.map(|(disable, _)| disable), GO_ON)
+                }
+                Ok(kfunc::ENABLE_AT_TRACEPOINT) => {
+                    (self.preempt_at_tracepoint.map(|(_, enable)| enable), GO_ON)
+                }
                 Ok(kfunc::CAST) => (self.cast.map(|cast| cast.function), GIVE_BACK),
                 _ => continue,
             };
@@ -90,7 +102,7 @@ mod tests {
 
     use aya_obj::ProgramSection;
 
-    use monitor_common::kfunc::{CAST, DISABLE, ENABLE};
+    use monitor_common::kfunc::{CAST, DISABLE, DISABLE_AT_TRACEPOINT, ENABLE, ENABLE_AT_TRACEPOINT};
 
     use super::*;
 
@@ -108,38 +120,52 @@ mod tests {
         let parsed = aya_obj::Object::parse(OBJECT).unwrap();
         let programs: BTreeMap<_, _> = parsed.programs.iter().collect();
         for (name, program) in programs {
-            if matches!(program.section, ProgramSection::BtfTracePoint | ProgramSection::FExit { .. }) {
+            let pair = match program.section {
+                ProgramSection::BtfTracePoint => Some([DISABLE_AT_TRACEPOINT, ENABLE_AT_TRACEPOINT]),
+                ProgramSection::FExit { .. } => Some([DISABLE, ENABLE]),
+                _ => None,
+            };
+            if let Some(pair) = pair {
                 let calls = |number: u32| {
                     let code = &parsed.functions[&program.function_key()].instructions;
                     code.iter().any(|insn| insn.code == CALL && insn.imm.cast_unsigned() == number)
                 };
-                assert!(calls(DISABLE) && calls(ENABLE), "{name} can be preempted");
+                assert!(pair.into_iter().all(calls), "{name} can be preempted");
             }
         }
         assert!(places(OBJECT, DISABLE) > 50);
         assert!(places(OBJECT, CAST) > 0);
         // An older kernel, which has none of the functions.
         let linked = Functions::of(&Btf::parse(&EMPTY).unwrap(), true).link(OBJECT);
-        assert_eq!([DISABLE, ENABLE, CAST].map(|number| places(&linked, number)), [0; 3]);
+        let all = [DISABLE, ENABLE, DISABLE_AT_TRACEPOINT, ENABLE_AT_TRACEPOINT, CAST];
+        assert_eq!(all.map(|number| places(&linked, number)), [0; 5]);
         assert_eq!(linked.len(), OBJECT.len());
     }
 
     #[test]
     fn places_become_calls_or_nothing() {
         let call = |number: u32| [&[CALL, 0, 0, 0][..], &number.to_ne_bytes()].concat();
-        let object = [call(DISABLE), call(ENABLE), call(CAST), call(35)].concat();
-        let functions =
-            Functions { preempt: Some((7, 8)), cast: Some(Cast { function: 9, file: 10, mount: 11 }) };
+        let object =
+            [DISABLE, ENABLE, DISABLE_AT_TRACEPOINT, ENABLE_AT_TRACEPOINT, CAST, 35].map(call).concat();
+        let functions = Functions {
+            preempt: Some((7, 8)),
+            preempt_at_tracepoint: None,
+            cast: Some(Cast { function: 9, file: 10, mount: 11, fd: 12 }),
+        };
         let kernel = |number: u32| [&[CALL, KERNEL_FUNCTION, 0, 0][..], &number.to_ne_bytes()].concat();
-        assert_eq!(functions.link(&object), [kernel(7), kernel(8), kernel(9), call(35)].concat());
-        assert_eq!(functions.types(), (10, 11));
         let nothing = |code: [u8; 2]| [code[0], code[1], 0, 0, 0, 0, 0, 0].to_vec();
+        let linked = |first: [Vec<u8>; 4], cast| [&first.concat(), &cast, &call(35)[..]].concat();
+        let skipped = nothing(GO_ON);
+        let of_tracepoints = [kernel(7), kernel(8), skipped.clone(), skipped.clone()];
+        assert_eq!(functions.link(&object), linked(of_tracepoints, kernel(9)));
+        let preemptible = Functions { preempt_at_tracepoint: Some((7, 8)), ..functions };
+        let of_both = [kernel(7), kernel(8), kernel(7), kernel(8)];
+        assert_eq!(preemptible.link(&object), linked(of_both, kernel(9)));
+        assert_eq!(functions.types(), (10, 11, 12));
         let without = Functions::default();
-        assert_eq!(
-            without.link(&object),
-            [nothing(GO_ON), nothing(GO_ON), nothing(GIVE_BACK), call(35)].concat()
-        );
-        assert_eq!(without.types(), (0, 0));
+        let of_none = [skipped.clone(), skipped.clone(), skipped.clone(), skipped];
+        assert_eq!(without.link(&object), linked(of_none, nothing(GIVE_BACK)));
+        assert_eq!(without.types(), (0, 0, 0));
     }
 
     /// BTF of no types: magic, version, flags, length of the header, then the bounds of types and strings.

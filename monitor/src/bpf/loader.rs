@@ -196,12 +196,13 @@ pub fn load(
         .map_err(|error| LoadError::Object(error.to_string()))?;
     let preemptible = preempt::is_possible(&types);
     let functions = Functions::of(&types, kfunc::has_jit());
-    let (file_type, mount_type) = functions.types();
+    let (file_type, mount_type, fd_type) = functions.types();
     let config = Config {
         preemptible: u32::from(preemptible),
         typed: u32::from(types.has_function("bpf_get_current_task_btf")),
         file_type,
         mount_type,
+        fd_type,
         ..options.config
     };
     let mut bpf = create(options, config, &functions.link(options.object), &table.table)?;
