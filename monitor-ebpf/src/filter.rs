@@ -8,7 +8,8 @@ use monitor_common::policy::{TaskEntry, confined, task_flags};
 
 use crate::emit::{Ring, reserve};
 use crate::kernel::task::Task;
-use crate::kernel::{Known, Object, Ptr, cgroup, forget, mount, ns};
+use crate::kernel::{Known, Object, Ptr, cgroup, ns};
+use crate::listed;
 use crate::maps::{CGROUPS, TASKS, config, count, daemon_pid};
 use crate::state;
 
@@ -122,57 +123,6 @@ impl Subject {
     }
 }
 
-/// The current task and its entry, looked up once for everything that is asked of them. Not for programs of cgroups.
-#[derive(Clone, Copy)]
-pub(crate) struct Listed {
-    pub(crate) task: Task<Known>,
-    entry: *mut TaskEntry,
-}
-
-impl Listed {
-    /// `None` if it has none. `task` is the current one.
-    #[inline(always)]
-    pub(crate) fn of(task: Task<Known>) -> Option<Self> {
-        TASKS.get_ptr_mut(&task.tid()).map(|entry| Self { task, entry })
-    }
-
-    #[inline(always)]
-    pub(crate) fn container(self) -> u64 {
-        // SAFETY: a live map value, as below; a concurrent writer changes single fields only.
-        unsafe { (*self.entry).container }
-    }
-
-    #[inline(always)]
-    pub(crate) fn is_runtime(self) -> bool {
-        // SAFETY: as above.
-        unsafe { (*self.entry).flags & task_flags::RUNTIME != 0 }
-    }
-
-    /// True if [`compare`] or [`compare_creds`] has something to report.
-    #[inline(always)]
-    pub(crate) fn has_changed(self) -> bool {
-        if self.is_runtime() || self.container() == 0 {
-            return false;
-        }
-        // SAFETY: as above; this task is the only one to write its entry.
-        let (state, flags, old) =
-            unsafe { ((*self.entry).state, (*self.entry).flags, ((*self.entry).uid, (*self.entry).euid)) };
-        let now = mixed(self.task, |addresses| addresses.map(|address| self.number(address)));
-        state != now || (flags & task_flags::CREDS != 0 && self.task.uids() != old)
-    }
-
-    /// An address as a number to compute with: what comes back from a map has no type, and is had for less than from a
-    /// helper.
-    #[inline(always)]
-    fn number(self, address: Ptr) -> u64 {
-        // SAFETY: as above; volatile, so that it is written and read.
-        unsafe {
-            (&raw mut (*self.entry).scratch).write_volatile(address.0);
-            (&raw const (*self.entry).scratch).read_volatile()
-        }
-    }
-}
-
 /// True if the current task, which has no entry, is in a container's cgroup.
 #[inline(always)]
 pub(crate) fn is_unlisted(task: Task<Known>) -> bool {
@@ -241,31 +191,6 @@ pub(crate) fn adopt(task: Task, tid: u32, container: u64) {
     }
 }
 
-/// Digest of what confines a task: cheap to compute, differs when a namespace, the root's or the working
-/// directory's mount namespace does. Never 0.
-#[inline(always)]
-pub(crate) fn digest<P: Object>(task: Task<P>) -> u64 {
-    mixed(task, |addresses| forget(addresses).map(|address| address.0))
-}
-
-/// The same. The verifier lets no program compute with addresses of which it knows the type: `numbers` makes numbers
-/// of them.
-#[inline(always)]
-fn mixed<P: Object>(task: Task<P>, numbers: impl Fn([Ptr; 4]) -> [u64; 4]) -> u64 {
-    let (root, cwd) = (task.root().0.address(), task.cwd().0.address());
-    let root_ns = mount::raw_namespace_of(root).address();
-    // The usual case: both on one mount.
-    let cwd_ns = if cwd == root { root_ns } else { mount::raw_namespace_of(cwd).address() };
-    let [proxy, user_ns, root_ns, cwd_ns] =
-        numbers([task.nsproxy().address(), task.user_ns().address(), root_ns, cwd_ns]);
-    // Odd multipliers mix the addresses, whose low bits are equal.
-    let mut mixed = proxy.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed = (mixed ^ user_ns).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ root_ns).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed = (mixed ^ cwd_ns).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed | 1
-}
-
 /// Compares a container task with what was last seen of it, and reports what no hook explained. `task` is the subject's.
 #[inline(always)]
 pub(crate) fn compare<P: Object>(subject: &Subject, task: Task<P>) {
@@ -273,7 +198,7 @@ pub(crate) fn compare<P: Object>(subject: &Subject, task: Task<P>) {
         return;
     }
     let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return };
-    let now = digest(task);
+    let now = listed::digest(task);
     // SAFETY: a live map value; this task is the only one to write its entry.
     let before = unsafe { (*entry).state };
     if before != now {
@@ -282,20 +207,6 @@ pub(crate) fn compare<P: Object>(subject: &Subject, task: Task<P>) {
         // SAFETY: as above.
         unsafe { (*entry).state = if reported { now } else { before } };
     }
-}
-
-/// True if [`compare`] or [`compare_creds`] has something to report of the current task. Not for programs of cgroups.
-#[inline(always)]
-pub(crate) fn has_changed() -> bool {
-    bulkhead_has_changed() != 0
-}
-
-/// The body of [`has_changed`]: a global function, which the verifier looks at once for each program, and not anew on
-/// every way that leads to the end of a call.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn bulkhead_has_changed() -> u64 {
-    u64::from(Listed::of(Task::known()).is_some_and(Listed::has_changed))
 }
 
 /// Compares how seccomp and `no_new_privs` confine a container task with what was last seen, and reports what has

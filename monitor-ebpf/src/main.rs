@@ -13,6 +13,7 @@ mod emit;
 mod filter;
 mod hooks;
 mod kernel;
+mod listed;
 mod maps;
 mod preempt;
 mod state;

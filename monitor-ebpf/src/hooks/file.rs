@@ -8,9 +8,10 @@ use monitor_common::policy::KEY_CANARY;
 use monitor_common::policy::watch::LOG;
 
 use crate::emit::{PATH_MAX, Ring, reserve};
-use crate::filter::{self, Listed, Subject};
+use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Known, Object, Ptr, file, mount, ns, overlay};
+use crate::listed::Listed;
 use crate::preempt;
 use crate::watch::{self, CGROUP2, Kind, NSFS};
 

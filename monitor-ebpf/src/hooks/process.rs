@@ -16,7 +16,7 @@ use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Known, Object as _, Ptr, cgroup, file, forget, mount, ns, overlay};
 use crate::maps::{CONTAINERS, TASKS, config, daemon_pid};
-use crate::{state, storage, twice};
+use crate::{listed, state, storage, twice};
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
 /// `include/trace/events/sched.h`; called from `fs/exec.c` when the new program is in place.
@@ -200,16 +200,14 @@ fn become_inside(task: Task, tid: u32, container: u64) {
         tid,
         &TaskEntry {
             container,
-            state: filter::digest(Task::known()),
-            told: 0,
-            scratch: 0,
+            state: listed::digest(Task::known()),
             cap_permitted: cred.cap_permitted,
             flags: task_flags::CREDS,
             uid: cred.uid,
             euid: cred.euid,
             suid: cred.suid,
             confined: task.confined(),
-            reserved: 0,
+            ..TaskEntry::default()
         },
     );
 }

@@ -13,9 +13,10 @@ use super::{
     call, change_call, control, datagram, file, ioctl, memory, ptrace, receive, sensitive, socket_create,
     splice,
 };
-use crate::filter::{self, Listed, Subject};
+use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Known, forget, read_user, regs};
+use crate::listed::{self, Listed};
 use crate::maps::{CALL_PROGRAMS, CALL_TABLE};
 use crate::{preempt, twice};
 
@@ -168,7 +169,7 @@ fn at_exit(ctx: &BtfTracePointContext, leave: impl FnOnce(&Subject, Call, &[u64;
     let args = forget(ended.arguments());
     let (subject, call) = forget((subject, call));
     leave(&subject, call, &args, ctx.arg::<i64>(1));
-    Some(filter::has_changed())
+    Some(listed::has_changed())
 }
 
 /// Goes on in [`call_compare`] if there is something to report, else this is the end.
