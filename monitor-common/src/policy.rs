@@ -282,8 +282,8 @@ pub struct Config {
     pub mount_type: u32,
     /// The same of `struct fd`.
     pub fd_type: u32,
-    /// Unused, 0.
-    pub reserved: u32,
+    /// 1 if `security_inode_setxattr()` gets the mount's idmap as its first argument (from 5.12 on).
+    pub setxattr_idmap: u32,
     /// Inode of the initial root directory.
     pub host_root_ino: u64,
     /// Id of the root cgroup of the identity hierarchy.

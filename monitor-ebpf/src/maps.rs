@@ -144,7 +144,7 @@ pub(crate) static CONFIG: Config = Config {
     file_type: 0,
     mount_type: 0,
     fd_type: 0,
-    reserved: 0,
+    setxattr_idmap: 0,
     host_root_ino: 0,
     root_cgroup: 1,
     bulk_budget: BudgetLimit { interval: 0, burst: 0 },

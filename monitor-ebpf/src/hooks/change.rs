@@ -10,6 +10,7 @@ use monitor_common::policy::KEY_CANARY;
 use crate::emit::{PATH_MAX, Ring, STRING_MAX, reserve};
 use crate::filter::Subject;
 use crate::kernel::{Ptr, file};
+use crate::maps::config;
 use crate::preempt;
 use crate::watch::{self, Kind};
 
@@ -324,21 +325,16 @@ fn truncated(opened: Ptr, ret: i32) -> Option<()> {
 }
 
 /// `int security_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name, const void *value,
-/// size_t size, int flags)`, kernel `security/security.c`; with another first argument since 5.12.
+/// size_t size, int flags)`, kernel `security/security.c`; without the first argument before 5.12, where the verifier
+/// refuses to read as many as there are since.
 #[fexit(function = "security_inode_setxattr")]
 fn change_setxattr(ctx: FExitContext) -> i32 {
     preempt::off(|| {
-        attribute_set(Ptr(ctx.arg::<u64>(1)), ctx.arg(2), ctx.arg(6));
-    });
-    0
-}
-
-/// The same before 5.12: `int security_inode_setxattr(struct dentry *dentry, const char *name, const void *value,
-/// size_t size, int flags)`.
-#[fexit(function = "security_inode_setxattr")]
-fn change_setxattr_old(ctx: FExitContext) -> i32 {
-    preempt::off(|| {
-        attribute_set(Ptr(ctx.arg::<u64>(0)), ctx.arg(1), ctx.arg(5));
+        if config!(setxattr_idmap) == 1 {
+            attribute_set(Ptr(ctx.arg::<u64>(1)), ctx.arg(2), ctx.arg(6));
+        } else {
+            attribute_set(Ptr(ctx.arg::<u64>(0)), ctx.arg(1), ctx.arg(5));
+        }
     });
     0
 }

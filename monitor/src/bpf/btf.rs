@@ -29,6 +29,7 @@ const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
 const KIND_FUNC: u32 = 12;
+const KIND_PROTOTYPE: u32 = 13;
 const KIND_VAR: u32 = 14;
 /// Anonymous members nest a few levels in the kernel; more is an attack on the reader.
 const DEPTH_MAX: u32 = 16;
@@ -297,6 +298,13 @@ impl Btf {
         self.names.get(name.as_bytes()).and_then(|n| self.functions.get(n)).copied()
     }
 
+    /// How many arguments the function of that name takes.
+    pub fn arguments_of(&self, name: &str) -> Option<u32> {
+        let function = self.type_by_id(self.function_id(name)?)?;
+        let prototype = self.type_by_id(function.extra)?;
+        (prototype.kind == KIND_PROTOTYPE).then_some(prototype.vlen)
+    }
+
     /// True if the tracepoint of that name has type information.
     pub fn has_tracepoint(&self, name: &str) -> bool {
         let wanted = format!("btf_trace_{name}");
@@ -337,7 +345,7 @@ impl Type {
             // struct, union, datasec, enum64
             KIND_STRUCT | KIND_UNION | 15 | 19 => 12 * vlen,
             // enum, function prototype
-            KIND_ENUM | 13 => 8 * vlen,
+            KIND_ENUM | KIND_PROTOTYPE => 8 * vlen,
             // pointer, forward, typedef, volatile, const, restrict, function, float, type tag
             2 | 7..=12 | 16 | 18 => 0,
             _ => return None,

@@ -203,6 +203,8 @@ pub fn load(
         file_type,
         mount_type,
         fd_type,
+        // Mount, dentry, name, value, size, flags.
+        setxattr_idmap: u32::from(types.arguments_of("security_inode_setxattr") == Some(6)),
         ..options.config
     };
     let mut bpf = create(options, config, &functions.link(options.object), &table.table)?;

@@ -152,15 +152,10 @@ impl Claims {
     }
 }
 
-/// True for the reason why a sensor is not on a better rung, unless it is the kernel's: it has no such function or field,
-/// or, on 5.10, calls it with fewer arguments than `change_setxattr` reads. What is too large for a verifier can be made
-/// smaller.
+/// True for the reason why a sensor is not on a better rung, unless it is the kernel's: it has no such function or field.
+/// What is too large for a verifier can be made smaller.
 fn is_avoidable(rung: Rung, why: &str) -> bool {
-    let of_kernel = [
-        "the kernel has none of",
-        "needs what this kernel lacks",
-        "change_setxattr: the verifier refused it",
-    ];
+    let of_kernel = ["the kernel has none of", "needs what this kernel lacks"];
     let refused = rung == Rung::Trampoline && why.starts_with("trampoline: ");
     why.contains("program is too large") || refused && !of_kernel.iter().any(|known| why.contains(known))
 }

@@ -99,12 +99,6 @@ pub(super) const FILE_ATTRIBUTE: Sensor = Sensor {
             probes: &[fexit("change_setxattr", &["security_inode_setxattr"])],
             unseen: "the result of the call after the security modules; the path above the file system's root",
         },
-        // Before 5.12 the hook has one argument less, and the program above is refused.
-        Rung {
-            level: Level::Trampoline,
-            probes: &[fexit("change_setxattr_old", &["security_inode_setxattr"])],
-            unseen: "the result of the call after the security modules; the path above the file system's root",
-        },
         Rung {
             level: Level::Syscall,
             probes: &[
