@@ -214,6 +214,8 @@ calls! {
     Sendmmsg = 223, "sendmmsg", x86_64: [307], aarch64: [269], i386: [345];
     Recvmsg = 224, "recvmsg", x86_64: [47], aarch64: [212], i386: [372];
     Recvmmsg = 225, "recvmmsg", x86_64: [299], aarch64: [243], i386: [337, 417];
+    Execve = 226, "execve", x86_64: [59], aarch64: [221], i386: [11];
+    Execveat = 227, "execveat", x86_64: [322], aarch64: [281], i386: [358];
     Splice = 230, "splice", x86_64: [275], aarch64: [76], i386: [313];
     Sendfile = 231, "sendfile64", x86_64: [40], aarch64: [71], i386: [187, 239];
 }

@@ -11,6 +11,7 @@ mod cred;
 mod dns;
 mod exec;
 pub mod exec_args;
+mod exec_failed;
 mod exit;
 mod fanotify;
 pub mod field;
@@ -50,6 +51,7 @@ pub use cred::Cred;
 pub use dns::Dns;
 pub use exec::{Exec, transition};
 pub use exec_args::ExecArgs;
+pub use exec_failed::ExecFailed;
 pub use exit::Exit;
 pub use fanotify::{Fanotify, mark as fanotify_mark};
 pub use file::{FileOpen, why};
@@ -214,6 +216,8 @@ events! {
     ExecArgs(ExecArgs) = 110, "exec_args";
     /// A process of the host executed a file of a container, or the kernel started a helper.
     HostExec(HostExec) = 111, "host_exec";
+    /// The kernel did not execute a program that was asked for.
+    ExecFailed(ExecFailed) = 116, "exec_failed";
     /// A signal left its container.
     Signal(Signal) = 112, "signal";
     /// Memory was made executable that no file of the image is behind.

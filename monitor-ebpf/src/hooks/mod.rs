@@ -8,6 +8,7 @@ mod change_call;
 mod control;
 mod datagram;
 mod dns;
+mod exec_failed;
 mod file;
 mod flood;
 mod host_exec;

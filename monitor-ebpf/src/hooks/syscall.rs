@@ -10,8 +10,8 @@ use monitor_common::call::{Call, X32_BIT, table};
 use monitor_common::twice::SYS_EXIT;
 
 use super::{
-    call, change_call, control, datagram, file, ioctl, memory, ptrace, receive, sensitive, socket_create,
-    splice,
+    call, change_call, control, datagram, exec_failed, file, ioctl, memory, ptrace, receive, sensitive,
+    socket_create, splice,
 };
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
@@ -226,6 +226,18 @@ at_exit! {
     call_change: change_call::leave_change;
     call_change_fd: change_call::leave_change_fd;
     call_ptrace: ptrace::leave_ptrace;
+}
+
+/// Execs that fail: an exec that succeeds is looked at where it happens, and most that fail found no file.
+#[btf_tracepoint(function = "sys_exit")]
+fn call_exec(ctx: BtfTracePointContext) -> i32 {
+    let changed = if exec_failed::is_wanted(ctx.arg::<i64>(1)) {
+        preempt::off_at_tracepoint(|| at_exit(&ctx, exec_failed::leave_exec))
+    } else {
+        None
+    };
+    go_on(&ctx, changed);
+    0
 }
 
 /// Families with calls that programs make all the time, of which few are of interest: those are told by their

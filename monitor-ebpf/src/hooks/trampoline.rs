@@ -9,7 +9,7 @@ use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use monitor_common::call::Call;
 
-use super::{call, memory, ptrace, sensitive, splice};
+use super::{call, exec_failed, memory, ptrace, sensitive, splice};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, read_kernel, regs};
@@ -118,6 +118,26 @@ fn exit_sendfile(ctx: FExitContext) -> i32 {
         }
     });
     0
+}
+
+macro_rules! at_failed_exec {
+    ($( $program:ident: $call:ident; )+) => {$(
+        #[doc = concat!("End of [`Call::", stringify!($call), "`], if it failed.")]
+        #[fexit]
+        fn $program(ctx: FExitContext) -> i32 {
+            if exec_failed::is_wanted(ctx.arg::<i64>(1)) {
+                preempt::off(|| {
+                    at_exit(&ctx, Call::$call, false, exec_failed::leave_exec);
+                });
+            }
+            0
+        }
+    )+};
+}
+
+at_failed_exec! {
+    exit_execve: Execve;
+    exit_execveat: Execveat;
 }
 
 // What credentials a 32-bit call changed is found by comparison at the task's next event; a mount is not.

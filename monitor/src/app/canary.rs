@@ -61,6 +61,7 @@ pub fn act(cgroups: &Path) -> Exit {
         return Exit::CannotStart;
     }
     process();
+    failed_exec();
     cgroup(cgroups);
     calls();
     others();
@@ -84,6 +85,14 @@ fn process() {
     let input =
         socket(AddressFamily::INET, SocketType::DGRAM, None).map_or_else(|_| Stdio::null(), Stdio::from);
     let _ = Command::new("/proc/self/exe").arg("--version").stdin(input).stdout(Stdio::null()).status();
+}
+
+/// An exec of what is no program.
+#[expect(unsafe_code, reason = "the library's function never comes back")]
+fn failed_exec() {
+    let none = std::ptr::null::<*const libc::c_char>();
+    // SAFETY: the name outlives the call, which fails; no arguments are given.
+    unsafe { libc::execve(c"/dev/null".as_ptr(), none, none) };
 }
 
 /// mkdir and rmdir of a cgroup.

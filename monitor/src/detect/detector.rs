@@ -73,7 +73,12 @@ impl Detector {
     pub const fn judges(kind: EventKind) -> bool {
         !matches!(
             kind,
-            EventKind::Fork | EventKind::Bind | EventKind::Listen | EventKind::Memfd | EventKind::ExecArgs
+            EventKind::Fork
+                | EventKind::Bind
+                | EventKind::Listen
+                | EventKind::Memfd
+                | EventKind::ExecArgs
+                | EventKind::ExecFailed
         )
     }
 
@@ -187,7 +192,8 @@ impl Detector {
             | Payload::Bind(_)
             | Payload::Listen(_)
             | Payload::Memfd(_)
-            | Payload::ExecArgs(_) => {}
+            | Payload::ExecArgs(_)
+            | Payload::ExecFailed(_) => {}
             Payload::FileChange(c) => change::check(&cx, c, &mut sink),
             Payload::Splice(s) => splice::check(&cx, s, &mut self.memory, &mut sink),
             Payload::Ioctl(i) => control::check_ioctl(&cx, i, &mut sink),

@@ -4,6 +4,26 @@ use monitor_common::call::Call;
 
 use super::{Level, Rung, Sensor, calls, fexit, optional, tp};
 
+pub(super) const EXEC_FAILED: Sensor = Sensor {
+    name: "exec_failed",
+    about: "execs that the kernel refuses, but for those of files that are not there",
+    required: false,
+    rungs: &[
+        Rung {
+            level: Level::Trampoline,
+            probes: &[call!("exit_execve", "execve"), call!("exit_execveat", "execveat")],
+            unseen: "execs that seccomp refuses, and those of 32-bit programs; names are read from user memory at the end of \
+                     the call and marked raced",
+        },
+        Rung {
+            level: Level::Syscall,
+            probes: &[calls("call_exec", &[Call::Execve, Call::Execveat])],
+            unseen: "names are read from user memory at the end of the call and marked raced",
+        },
+    ],
+    canaries: &["exec_failed"],
+};
+
 pub(super) const PTRACE: Sensor = Sensor {
     name: "ptrace",
     about: "access to other tasks: every use across a container's border, attaching inside it",
