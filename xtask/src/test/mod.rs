@@ -5,17 +5,17 @@ mod tally;
 
 use std::num::NonZero;
 use std::process::ExitCode;
-use std::sync::mpsc::channel;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
 
 use crate::build;
 use crate::flags::{SetupFlags, TestFlags};
 use crate::project::Project;
 use crate::say;
 use crate::setup;
-use crate::vm::{self, Matrix};
+use crate::vm::{self, Boot, Matrix, Row};
 use tally::{Tally, Verdict};
 
 /// Runs the verb.
@@ -40,20 +40,32 @@ pub(crate) fn run(project: &Project, flags: &TestFlags) -> anyhow::Result<ExitCo
         tally.check("fuzz targets", || checks::fuzz(project));
         tally.check("instructions a record", || checks::gates(project));
     }
-    if object {
-        let words: Vec<&str> = filter.into_iter().collect();
-        tally.check("scenarios on this host", || checks::scenarios(project, &words));
-        if filter.is_none() {
-            tally.check("mutations: every rule is needed", || checks::scenarios(project, &["--mutate"]));
-        }
-    } else {
+    if !object {
         tally.check("scenarios", || Ok(Verdict::Skipped("the eBPF object does not build".to_owned())));
     }
-    if flags.fast {
+    let matrix = if flags.fast {
         tally.check("kernel matrix", || Ok(Verdict::Skipped("--fast".to_owned())));
+        None
     } else if object {
-        matrix(project, &mut tally, filter);
-    }
+        guests(project, &mut tally, filter)
+    } else {
+        None
+    };
+    thread::scope(|scope| {
+        // Guests keep the CPUs busy, and scenarios on this host mostly wait.
+        let boots = matrix.as_ref().map(|matrix| boot(scope, matrix));
+        if object {
+            let words: Vec<&str> = filter.into_iter().collect();
+            tally.check("scenarios on this host", || checks::scenarios(project, &words));
+            if filter.is_none() {
+                tally.check("mutations: every rule is needed", || checks::scenarios(project, &["--mutate"]));
+            }
+        }
+        for (row, boot, took) in boots.into_iter().flatten() {
+            let verdict = boot.map(|boot| checks::guest(&boot.lines, boot.failure));
+            tally.count(&format!("kernel {row}"), verdict, took);
+        }
+    });
     Ok(if tally.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -65,45 +77,44 @@ fn lints(project: &Project, tally: &mut Tally) {
     tally.check("unused dependencies", || checks::machete(project));
 }
 
-fn matrix(project: &Project, tally: &mut Tally, filter: Option<&str>) {
+/// Builds what the guests run; `None` if there is nothing to boot.
+fn guests(project: &Project, tally: &mut Tally, filter: Option<&str>) -> Option<Matrix> {
     if let Some(why) = vm::impossible() {
         tally.check("kernel matrix", || Ok(Verdict::Skipped(why.to_owned())));
-        return;
+        return None;
     }
     let mut prepared = None;
     tally.check("kernel matrix: programs for the guests", || {
         prepared = Some(Matrix::of_scenarios(project, filter)?);
         Ok(Verdict::Passed)
     });
-    let Some(matrix) = prepared else {
-        return;
-    };
-    let rows = Mutex::new(matrix.rows.iter());
+    prepared
+}
+
+/// Boots row after row, and gives what became of each as it ends.
+fn boot<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    matrix: &'env Matrix,
+) -> Receiver<(&'env Row, anyhow::Result<Boot>, Duration)> {
+    let rows = Arc::new(Mutex::new(matrix.rows.iter()));
     let (sender, ended) = channel();
-    thread::scope(|scope| {
-        for _ in 0..guests() {
-            let sender = sender.clone();
-            let (matrix, rows) = (&matrix, &rows);
-            scope.spawn(move || {
-                let next = || rows.lock().unwrap_or_else(PoisonError::into_inner).next();
-                while let Some(row) = next() {
-                    say::step(format!("── kernel {row}"));
-                    let start = Instant::now();
-                    let boot = Project::open().and_then(|project| matrix.boot(&project, row));
-                    // The receiver lives until every sender is gone.
-                    let _ = sender.send((row, boot, start.elapsed()));
-                }
-            });
-        }
-        drop(sender);
-        for (row, boot, took) in ended {
-            let verdict = boot.map(|boot| checks::guest(&boot.lines, boot.failure));
-            tally.count(&format!("kernel {row}"), verdict, took);
-        }
-    });
+    for _ in 0..guests_at_once() {
+        let (sender, rows) = (sender.clone(), Arc::clone(&rows));
+        scope.spawn(move || {
+            let next = || rows.lock().unwrap_or_else(PoisonError::into_inner).next();
+            while let Some(row) = next() {
+                say::step(format!("── kernel {row}"));
+                let start = Instant::now();
+                let boot = Project::open().and_then(|project| matrix.boot(&project, row));
+                // The receiver lives until every sender is gone.
+                let _ = sender.send((row, boot, start.elapsed()));
+            }
+        });
+    }
+    ended
 }
 
 /// How many guests run at once: each keeps little more than one core busy, and has 2 GiB of memory.
-fn guests() -> usize {
+fn guests_at_once() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).min(4)
 }
