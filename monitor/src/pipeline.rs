@@ -157,6 +157,7 @@ impl Pipeline {
                     event: ev,
                     finding: &found.finding,
                     count: found.count,
+                    exe_sha256: self.executables.hash_of(process.and_then(|p| p.program.file)),
                     first_seen: found.first_seen,
                     last_seen: found.last_seen,
                 };

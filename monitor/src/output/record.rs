@@ -52,6 +52,8 @@ pub enum Body<'a> {
         finding: &'a Finding,
         /// How often it was seen.
         count: u64,
+        /// SHA-256 of the process's executable, if it is known by now.
+        exe_sha256: Option<[u8; 32]>,
         /// When first, nanoseconds since boot.
         first_seen: u64,
         /// When last, nanoseconds since boot.

@@ -223,6 +223,7 @@ fn finding_properties() -> Vec<(&'static str, Value)> {
             ]),
         ),
         ("result", names(outcomes.iter().map(|o| o.name()))),
+        ("exe_sha256", nullable("string")),
         ("evidence", json!({"type": "array", "items": fact})),
         ("count", unsigned()),
         ("first_seen", reference("time")),

@@ -5,7 +5,7 @@ use monitor_common::event::{EventRef, Exec, Payload, flags};
 use super::Pipeline;
 use crate::container::ContainerKey;
 use crate::output::Body;
-use crate::process::{Executable, Hashed, Process};
+use crate::process::{Executable, Hashed, Outcome, Process};
 
 /// Identities of files that are remembered. One that has the same place pushes the older one out, which is then asked for
 /// again, and known to the edge.
@@ -22,6 +22,8 @@ type Key = (u32, u64, i64);
 pub(super) struct Executables {
     /// Empty if nobody wants hashes.
     asked: Vec<Key>,
+    /// What was found out last, in the same places.
+    hashes: Vec<(Key, [u8; 32])>,
     boot_to_epoch: i64,
     questions: Vec<Executable>,
     unhashed: u64,
@@ -41,6 +43,7 @@ fn place((dev, ino, ctime): Key) -> usize {
 impl Executables {
     fn want(&mut self, boot_to_epoch: i64) {
         self.asked = vec![Key::default(); PLACES];
+        self.hashes = vec![(Key::default(), [0; 32]); PLACES];
         self.boot_to_epoch = boot_to_epoch;
     }
 
@@ -62,6 +65,24 @@ impl Executables {
         if let Some(slot) = self.asked.get_mut(place(key)).filter(|slot| **slot == key) {
             *slot = Key::default();
         }
+    }
+
+    fn remember(&mut self, hashed: &Hashed) {
+        let key = key(&hashed.file);
+        let Some(slot) = self.hashes.get_mut(place(key)) else { return };
+        match hashed.outcome {
+            Outcome::Hashed(hash) => *slot = (key, hash),
+            // It was another file then.
+            _ if slot.0 == key => *slot = Default::default(),
+            _ => {}
+        }
+    }
+
+    /// The hash of a file, if it is known by now.
+    pub(super) fn hash_of(&self, file: Option<Key>) -> Option<[u8; 32]> {
+        let key = file?;
+        let (known, hash) = self.hashes.get(place(key))?;
+        (*known == key).then_some(*hash)
     }
 
     /// Takes the number of files that could not be asked for.
@@ -113,6 +134,7 @@ impl Pipeline {
 
     /// Says what the edge found out about an executable.
     pub fn hashed(&mut self, time: u64, hashed: &Hashed) {
+        self.executables.remember(hashed);
         if hashed.outcome.is_worth_another_try() {
             self.executables.forget(&hashed.file);
         }
@@ -144,5 +166,23 @@ mod tests {
         assert_eq!([1001, 1001, 1002, 1003].map(|second| see(&mut files, second, &exec)), [1, 1, 0, 0]);
         files.forget(&file);
         assert_eq!(see(&mut files, 1500, &exec), 1);
+    }
+
+    #[test]
+    fn a_hash_is_known_once_it_was_told_and_for_that_file_only() {
+        let mut files = Executables::default();
+        let file = Executable { dev: 8, ino: 77, ctime: 1000, ..Executable::default() };
+        let told = |outcome| Hashed { file: file.clone(), size: None, outcome, files_read: 1, is_news: true };
+        let hash = [0x5a; 32];
+        files.remember(&told(Outcome::Hashed(hash)));
+        assert_eq!(files.hash_of(Some((8, 77, 1000))), None, "nobody wants hashes");
+        files.want(0);
+        assert_eq!(files.hash_of(Some((8, 77, 1000))), None);
+        files.remember(&told(Outcome::Hashed(hash)));
+        assert_eq!(files.hash_of(Some((8, 77, 1000))), Some(hash));
+        assert_eq!(files.hash_of(Some((8, 77, 1001))), None, "changed since");
+        assert_eq!(files.hash_of(None), None);
+        files.remember(&told(Outcome::Changed));
+        assert_eq!(files.hash_of(Some((8, 77, 1000))), None);
     }
 }

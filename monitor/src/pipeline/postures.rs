@@ -140,6 +140,7 @@ impl Pipeline {
                     event: &event,
                     finding: &found,
                     count: 1,
+                    exe_sha256: None,
                     first_seen,
                     last_seen,
                 };

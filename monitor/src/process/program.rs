@@ -18,6 +18,8 @@ pub struct Program {
     pub id: u64,
     /// Path of the executable, root first.
     pub exe: Vec<u8>,
+    /// The file that it was, if its exec was seen: device, inode, change time in seconds.
+    pub file: Option<(u32, u64, i64)>,
     /// Arguments.
     pub argv: Vec<Vec<u8>>,
     /// True if there are more of them.
@@ -28,13 +30,20 @@ pub struct Program {
     weight: usize,
 }
 
-static NOTHING: Program =
-    Program { id: 0, exe: Vec::new(), argv: Vec::new(), argv_cut: false, cwd: Vec::new(), weight: 0 };
+static NOTHING: Program = Program {
+    id: 0,
+    exe: Vec::new(),
+    file: None,
+    argv: Vec::new(),
+    argv_cut: false,
+    cwd: Vec::new(),
+    weight: 0,
+};
 
 impl Program {
     /// A program that is in no table yet.
     pub fn new(exe: Vec<u8>, argv: Vec<Vec<u8>>, cwd: Vec<u8>) -> Self {
-        Self { id: 0, exe, argv, argv_cut: false, cwd, weight: 0 }
+        Self { id: 0, exe, file: None, argv, argv_cut: false, cwd, weight: 0 }
     }
 }
 
@@ -89,6 +98,7 @@ impl Programs {
         self.make(|to| {
             to.exe.clone_from(&from.exe);
             to.cwd.clone_from(&from.cwd);
+            to.file = from.file;
             let cut = set_list(&mut to.argv, from.argv.iter().map(Vec::as_slice));
             to.argv_cut = from.argv_cut || cut;
         })

@@ -177,14 +177,14 @@ impl ProcessTable {
         process.cap_effective = exec.cap_effective;
         self.programs.release(std::mem::take(&mut process.program));
         process.program = self.programs.make(|program| {
+            program.file = Some((exec.exe_dev, exec.exe_ino, exec.exe_ctime));
             program.exe.clear();
             let exe = ev.string(0);
             if !exe.bytes.is_empty() {
                 append_path(&mut program.exe, exe);
             }
             let argv = ev.string(1);
-            let cut = set_list(&mut program.argv, argv.list());
-            program.argv_cut = cut || argv.flags & TRUNCATED != 0;
+            program.argv_cut = set_list(&mut program.argv, argv.list()) || argv.flags & TRUNCATED != 0;
             program.cwd.clear();
             append_path(&mut program.cwd, ev.string(2));
         });

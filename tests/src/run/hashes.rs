@@ -71,6 +71,16 @@ impl Stage {
         let copy = self.executable(store, &container, COPY)?;
         ensure!(copy.word("sha256") == want && copy.number("ino") != first.number("ino"), "{}", copy.line());
 
+        // What a program does after its file was read is told with the hash.
+        run(runtime, &[BUSYBOX, "dmesg"])?;
+        let is_finding = |record: &Record| {
+            record.class() == "finding"
+                && record.rule() == "D10"
+                && record.container_id() == Some(container.id.as_str())
+        };
+        let finding = store.wait_for(self.limits.record, is_finding)?.context("no finding about the log")?;
+        ensure!(finding.word("exe_sha256") == want, "{}", finding.line());
+
         let actor_file = self.executable(store, &container, "/actor")?;
         let is_large = |record: &Record| {
             record.word("result") == "too_large"

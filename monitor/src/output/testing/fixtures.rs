@@ -261,6 +261,7 @@ impl Fixture {
                     event,
                     finding: &self.finding,
                     count: 3,
+                    exe_sha256: subject.process.map(|_| [0x5a; 32]),
                     first_seen,
                     last_seen,
                 });

@@ -58,7 +58,7 @@ impl Format for JsonFormat {
                 w.literal(",");
                 self.events.write(&mut w, event);
             }
-            Body::Finding { subject, event, finding, count, first_seen, last_seen } => {
+            Body::Finding { subject, event, finding, count, exe_sha256, first_seen, last_seen } => {
                 rule(&mut w, finding);
                 w.text("result", finding.outcome.name());
                 evidence(&mut w, &finding.evidence);
@@ -66,6 +66,13 @@ impl Format for JsonFormat {
                 for (name, time) in [("first_seen", first_seen), ("last_seen", last_seen)] {
                     w.key(name);
                     w.quoted(|out| self.clock.rfc3339(time, out));
+                }
+                match exe_sha256 {
+                    Some(hash) => {
+                        w.key("exe_sha256");
+                        w.quoted(|out| escape::hex(out, &hash));
+                    }
+                    None => w.null("exe_sha256"),
                 }
                 context::who(&mut w, &mut self.kept, &subject, event, self.clock);
                 w.literal(",\"event\":{");
