@@ -17,12 +17,13 @@ usage: scenarios --bulkhead PATH [options] [FILTER]…
   --bulkhead PATH       the daemon
   --actor PATH          the program that acts in containers, default beside this one
   --work DIR            folder for everything that is made, default a temporary one
-  --in-vm               patient deadlines, both rungs, runtimes only; every finding must be ours
+  --in-vm               patient deadlines, both rungs, runc and crun if no other is named; every finding must be ours
   --runtime A,B         of runc, crun, docker, podman, containerd; default all
   --rung A,B            of trampoline, tracepoint; default tracepoint, in a VM both
   --layout L            v1, v2, hybrid; default what this host has; `native` is the same
   --filter TEXT         only scenarios whose name contains it; so does a bare word
   --disable-rule ID     passed on to the daemon
+  --conformance         only what an engine or a cgroup layout can make different: the conformance suite
   --shared              only what goes with one daemon for all; in a VM that is so on every rung but the first
   --mutate              for each rule: with it disabled, a scenario must fail
   --no-daemon           only the acts: what the kernel answered is checked
@@ -54,6 +55,8 @@ pub struct Flags {
     pub filters: Vec<String>,
     /// Rules to disable.
     pub disabled: Vec<String>,
+    /// The conformance suite alone.
+    pub conformance: bool,
     /// No checks that need a daemon of their own.
     pub shared: bool,
     /// The mutation check.
@@ -99,6 +102,7 @@ impl Flags {
                 }
                 "--filter" => flags.filters.push(value()?),
                 "--disable-rule" => flags.disabled.push(value()?),
+                "--conformance" => flags.conformance = true,
                 "--shared" => flags.shared = true,
                 "--mutate" => flags.mutate = true,
                 "--no-daemon" => flags.no_daemon = true,
@@ -138,11 +142,13 @@ impl Flags {
 
     /// The runtimes to run.
     pub fn runtimes(&self) -> Vec<Kind> {
-        let all: &[Kind] = if self.in_vm { &[Kind::Runc, Kind::Crun] } else { Kind::ALL };
+        // Engines are only in those machines where they are asked for.
+        let bare = self.in_vm && self.runtimes.is_empty();
+        let all: &[Kind] = if bare { &[Kind::Runc, Kind::Crun] } else { Kind::ALL };
         all.iter().copied().filter(|kind| self.runtimes.is_empty() || self.runtimes.contains(kind)).collect()
     }
 
-    /// True if a scenario of this name was asked for.
+    /// True if a scenario or a check of this name was asked for.
     pub fn wants(&self, name: &str) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|part| name.contains(part.as_str()))
     }

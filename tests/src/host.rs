@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use serde::Deserialize;
 
 use crate::record::Record;
 
 /// How cgroups are mounted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// Version 1 hierarchies only.
     V1,

@@ -234,10 +234,13 @@ pub struct Scenario {
     pub rungs: Vec<Rung>,
     /// Cgroup layouts; empty for all.
     #[serde(default)]
-    pub layouts: Vec<LayoutName>,
+    pub layouts: Vec<Layout>,
     /// Machine architectures; empty for all.
     #[serde(default)]
     pub arch: Vec<String>,
+    /// Part of the conformance suite, which every engine passes in every cgroup layout: the set-up there.
+    #[serde(default)]
+    pub conformance: Option<String>,
     /// The detections whose nearest benign activity this is.
     #[serde(default)]
     pub twin_of: Vec<String>,
@@ -264,27 +267,6 @@ pub struct Unseen {
     pub why: String,
 }
 
-/// A cgroup layout by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LayoutName {
-    /// Version 1 only.
-    V1,
-    /// Version 2 only.
-    V2,
-    /// Both.
-    Hybrid,
-}
-
-impl LayoutName {
-    fn is(self, layout: Layout) -> bool {
-        matches!(
-            (self, layout),
-            (Self::V1, Layout::V1) | (Self::V2, Layout::V2) | (Self::Hybrid, Layout::Hybrid)
-        )
-    }
-}
-
 fn plain() -> String {
     "plain".to_owned()
 }
@@ -302,7 +284,7 @@ impl Scenario {
         if !self.rungs.is_empty() && !self.rungs.contains(&rung) {
             return Some(format!("needs another rung than {}", rung.name()));
         }
-        if !self.layouts.is_empty() && !self.layouts.iter().any(|name| name.is(layout)) {
+        if !self.layouts.is_empty() && !self.layouts.contains(&layout) {
             return Some("needs another cgroup layout".to_owned());
         }
         let arch = std::env::consts::ARCH;
@@ -358,7 +340,9 @@ impl Book {
         for scenario in &self.scenarios {
             let name = &scenario.name;
             ensure!(names.insert(name.as_str()), "two scenarios are called {name}");
-            ensure!(self.setups.contains_key(&scenario.setup), "{name}: no set-up {}", scenario.setup);
+            for setup in [Some(&scenario.setup), scenario.conformance.as_ref()].into_iter().flatten() {
+                ensure!(self.setups.contains_key(setup), "{name}: no set-up {setup}");
+            }
             ensure!(!scenario.action.is_empty(), "{name}: no action");
             if let Forbid::Word(word) = &scenario.forbid {
                 ensure!(word == "any", "{name}: forbid is a list of rules, or \"any\"");
@@ -391,6 +375,16 @@ impl Book {
             }
         }
         Ok(())
+    }
+
+    /// The conformance suite alone, in its own set-ups.
+    #[must_use]
+    pub fn conformance(mut self) -> Self {
+        self.scenarios.retain(|scenario| scenario.conformance.is_some());
+        for scenario in &mut self.scenarios {
+            scenario.setup = scenario.conformance.take().unwrap_or_default();
+        }
+        self
     }
 
     /// Every rule that some scenario expects.

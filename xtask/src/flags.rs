@@ -166,6 +166,9 @@ pub(crate) struct VmFlags {
     /// Cgroup layout to boot with (repeatable) [default: as kernels.toml says]
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) cgroup: Vec<Layout>,
+    /// Only guests with container engines: the layouts of kernels.toml that have some, or those asked for
+    #[arg(long)]
+    pub(crate) engines: bool,
     /// Show the kernels and what is cached, boot nothing
     #[arg(long)]
     pub(crate) list: bool,

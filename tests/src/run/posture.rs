@@ -10,17 +10,21 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::Stage;
-use super::group::{Live, unique};
+use super::group::{Live, label, unique};
 use crate::fixture::on_host;
 use crate::host::Layout;
 use crate::process;
 use crate::runtime::{self, Container, Kind, Runtime};
-use crate::scenario::{Bind, Setup};
+use crate::scenario::{Bind, Rung, Setup};
 use crate::stop;
 use crate::tally::Tally;
 
 /// The name of the check.
 const NAME: &str = "posture";
+/// Its name with few cases, and those: the conformance suite asks whether what differs between engines and cgroup layouts
+/// is read well, and there every container is one of an emulated machine.
+pub(super) const NAME_OF_FEW: &str = "posture_of_few";
+const FEW: [&str; 3] = ["plain", "privileged", "host pid and ptrace"];
 
 /// A container: what it is granted, and what must be said of it.
 pub(super) struct Case {
@@ -144,10 +148,10 @@ pub(super) fn has_cases(stage: &Stage, kind: Kind) -> bool {
     }
 }
 
-/// Runs it.
+/// Runs it, but for the conformance suite, in which each engine is started once and then runs [`few`] too.
 pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
     let kinds = stage.flags.runtimes().into_iter().filter(|kind| has_cases(stage, *kind));
-    for kind in kinds.filter(|_| stage.flags.wants(NAME)) {
+    for kind in kinds.filter(|_| stage.flags.wants(NAME) && !stage.flags.conformance) {
         let name = format!("{NAME}[{}]", kind.name());
         let mut runtime = match runtime::open(kind, &stage.env)? {
             Ok(runtime) => runtime,
@@ -156,7 +160,7 @@ pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
                 continue;
             }
         };
-        let result = stage.posture(kind, runtime.as_mut());
+        let result = stage.posture(kind, runtime.as_mut(), cases_of(kind));
         stop::check()?;
         stage.ledger.check(None, kind.name(), NAME, result.is_ok());
         tally.take(&name, &result);
@@ -164,11 +168,31 @@ pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The conformance suite's few cases, beside its daemon.
+pub(super) fn few(
+    stage: &Stage,
+    kind: Kind,
+    rung: Rung,
+    runtime: &mut dyn Runtime,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    if !stage.flags.wants(NAME_OF_FEW) || !has_cases(stage, kind) {
+        return Ok(());
+    }
+    let mut cases = cases_of(kind);
+    cases.retain(|case| FEW.contains(&case.name));
+    let result = stage.posture(kind, runtime, cases);
+    stop::check()?;
+    stage.ledger.check(Some(rung), kind.name(), NAME_OF_FEW, result.is_ok());
+    tally.take(&label(NAME_OF_FEW, kind, rung), &result);
+    Ok(())
+}
+
 impl Stage {
-    fn posture(&self, kind: Kind, runtime: &mut dyn Runtime) -> anyhow::Result<()> {
+    fn posture(&self, kind: Kind, runtime: &mut dyn Runtime, cases: Vec<Case>) -> anyhow::Result<()> {
         let mut live: Vec<(Case, Container)> = Vec::new();
         let run = unique();
-        for (at, case) in cases_of(kind).into_iter().enumerate() {
+        for (at, case) in cases.into_iter().enumerate() {
             // Of one length, because a pattern may be a part of a name.
             let name = format!("{run}-posture-{at:02}");
             let container = Live::start_container(self, runtime, &case.setup, &name)?;
@@ -187,7 +211,7 @@ impl Stage {
             let who = (&object["container"]["runtime"], &object["container"]["engine"]);
             ensure!(who == (&runtime.into(), &engine.into()), "{who:?} is not {runtime} of {engine}");
         }
-        if kind == Kind::Runc {
+        if kind == Kind::Runc && !self.flags.conformance {
             self.ends(&live)?;
         }
         for (_, container) in &live {

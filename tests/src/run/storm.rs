@@ -41,6 +41,10 @@ const FLOODS: [&str; 2] = ["storm_flood", "storm_stopped_reader"];
 
 /// Runs those that were asked for.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
+    // They are made with it.
+    if !stage.flags.runtimes().contains(&Kind::Runc) {
+        return Ok(());
+    }
     for (name, test) in TESTS.into_iter().filter(|(name, _)| stage.flags.wants(name)) {
         let label = super::group::label(name, Kind::Runc, rung);
         if stage.flags.in_vm && FLOODS.contains(&name) {

@@ -48,3 +48,23 @@ fn contradictions_are_named() {
     check(&format!("{head}forbid = \"any\"\ntwin_of = [\"y\"]"), "twin of unknown y");
     check(&format!("{head}forbid = \"any\"\n{head}forbid = \"any\""), "two scenarios");
 }
+
+#[test]
+fn the_conformance_suite_is_for_every_engine_and_quiet_twins_are_in_it() {
+    let book = Book::read().expect("the data is sound");
+    let suite = book.conformance().scenarios;
+    let engines = [Kind::Docker, Kind::Podman, Kind::Containerd, Kind::Cri];
+    for engine in engines {
+        for layout in [Layout::V1, Layout::V2, Layout::Hybrid] {
+            let is_in = |s: &&Scenario| s.excluded(engine, Rung::Trampoline, layout).is_none();
+            let attacks = suite.iter().filter(is_in).filter(|s| !s.rules().is_empty()).count();
+            assert!(attacks >= 5, "{engine:?} with {layout:?}: {attacks} detections");
+        }
+    }
+    for rule in suite.iter().flat_map(|s| s.rules()) {
+        let attacks: Vec<&str> =
+            suite.iter().filter(|s| s.rules().contains(rule)).map(|s| s.name.as_str()).collect();
+        let is_twin = |s: &Scenario| s.twin_of.iter().any(|of| attacks.contains(&of.as_str()));
+        assert!(suite.iter().any(is_twin), "{rule}: no twin of {attacks:?} in the suite");
+    }
+}

@@ -25,6 +25,8 @@ pub(crate) struct Guest<'a> {
     pub(crate) label: &'a str,
     pub(crate) vmlinuz: &'a Path,
     pub(crate) initramfs: &'a Path,
+    /// A disk that is only read, if it is given one.
+    pub(crate) disk: Option<&'a Path>,
     /// Added to the kernel's command line.
     pub(crate) append: &'a str,
     /// How many CPUs it gets.
@@ -102,6 +104,12 @@ impl Guest<'_> {
             .args(["-append", append.trim_end()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        if let Some(disk) = self.disk {
+            // The one kind of disk whose driver every kernel of the matrix has built in. What is written is forgotten.
+            qemu.arg("-drive")
+                .arg(format!("file={},format=raw,if=none,id=disk,snapshot=on", disk.display()))
+                .args(["-device", "nvme,drive=disk,serial=bulkhead"]);
+        }
         qemu
     }
 
@@ -172,6 +180,7 @@ mod tests {
             label: "test",
             vmlinuz: Path::new("/"),
             initramfs: Path::new("/"),
+            disk: None,
             append: "",
             cpus: 1,
             console: Path::new("/dev/null"),

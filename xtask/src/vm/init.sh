@@ -15,7 +15,7 @@ ulimit -l unlimited
 echo 2 > /proc/sys/kernel/perf_event_paranoid
 mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
 mount -t devtmpfs -o mode=0755 devtmpfs /dev
-mkdir -p /dev/pts /dev/shm /dev/mqueue /tmp /run /var /root /etc
+mkdir -p /guest/engines /dev/pts /dev/shm /dev/mqueue /tmp /run /var /root /etc
 mount -t devpts -o gid=5,mode=0620,ptmxmode=0666 devpts /dev/pts
 mount -t tmpfs -o nosuid,nodev tmpfs /dev/shm
 mount -t mqueue mqueue /dev/mqueue 2>/dev/null
@@ -53,8 +53,25 @@ v2)
     ;;
 esac
 
+if [ "$BULKHEAD_ENGINES" = 1 ]; then
+    for module in /guest/modules/*.ko; do
+        [ -e "$module" ] && insmod "$module"
+    done
+    # The kernel looks for disks on its own time.
+    until mount -t ext4 -o ro /dev/nvme0n1 /guest/engines 2>/dev/null; do usleep 20000; done
+    # Their files appear where they were on the machine that they come from, but for those that are here already.
+    (cd /guest/engines && find . -type d ! -name lost+found -exec mkdir -p /{} \;
+        find . ! -type d | while read -r file; do [ -e "/$file" ] || ln -s "/guest/engines/$file" "/$file"; done)
+fi
+
 ip link set lo up
 hostname guest
+# As on a host, where whoever starts a container is in a cgroup of a session or a service: Podman takes the root cgroup's
+# processes to be its own.
+if [ "$BULKHEAD_ENGINES$BULKHEAD_CGROUP" = 1v2 ]; then
+    mkdir /sys/fs/cgroup/session
+    echo $$ >/sys/fs/cgroup/session/cgroup.procs
+fi
 # The console stays free for the kernel's own words: results have a line of their own.
 {
     echo "@@ BOOT $(uname -r) $(cut -d' ' -f1 /proc/uptime)"

@@ -37,6 +37,10 @@ pub(crate) struct Payload<'a> {
     /// A busybox shell script.
     pub(crate) command: &'a str,
     pub(crate) layout: Layout,
+    /// A disk with container engines is attached, and the kernel's modules for them are loaded.
+    pub(crate) engines: bool,
+    /// The kernel's modules.
+    pub(crate) modules: &'a [PathBuf],
 }
 
 /// Packs the archive and writes it, compressed, to `out`.
@@ -48,7 +52,13 @@ pub(crate) fn write(project: &Project, payload: &Payload<'_>, out: &Path) -> any
     pack.archive.char_device("/dev/console", 5, 1);
     pack.archive.char_device("/dev/null", 1, 3);
     pack.archive.file("/init", 0o755, include_bytes!("init.sh"));
-    pack.archive.file("/guest/env", 0o644, format!("BULKHEAD_CGROUP={}\n", payload.layout).as_bytes());
+    let engines = u8::from(payload.engines);
+    let env = format!("BULKHEAD_CGROUP={}\nBULKHEAD_ENGINES={engines}\n", payload.layout);
+    pack.archive.file("/guest/env", 0o644, env.as_bytes());
+    for module in payload.modules.iter().filter(|_| payload.engines) {
+        let name = module.file_name().unwrap_or_default().to_string_lossy();
+        pack.program(module, &format!("/guest/modules/{name}"))?;
+    }
     pack.archive.file("/guest/cmd", 0o644, format!("{}\n", payload.command).as_bytes());
     pack.archive.file(
         "/etc/passwd",
@@ -57,6 +67,8 @@ pub(crate) fn write(project: &Project, payload: &Payload<'_>, out: &Path) -> any
     );
     pack.archive.file("/etc/group", 0o644, b"root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
     pack.archive.file("/etc/hosts", 0o644, b"127.0.0.1 localhost guest\n");
+    // containerd copies it for each pod.
+    pack.archive.file("/etc/resolv.conf", 0o644, b"");
     for file in payload.files {
         pack.program(&file.host, &file.guest)?;
     }
@@ -86,7 +98,7 @@ impl Pack<'_> {
         let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(host)?) & 0o7777;
         self.archive.file(guest, mode, &content);
         if content.starts_with(b"\x7fELF") {
-            for library in self.libraries(host)? {
+            for library in libraries(self.project, host)? {
                 let guest = library.to_string_lossy().into_owned();
                 self.program(&library, &guest)?;
             }
@@ -94,20 +106,11 @@ impl Pack<'_> {
         Ok(())
     }
 
-    fn libraries(&self, program: &Path) -> anyhow::Result<Vec<PathBuf>> {
-        // ldd fails on static programs and says so; both are "no libraries" here.
-        let text = self.project.cmd("ldd").arg(program).ignore_stderr().ignore_status().read()?;
-        if let Some(missing) = text.lines().find(|line| line.contains("not found")) {
-            bail!("{} needs a library this machine lacks: {}", program.display(), missing.trim());
-        }
-        Ok(libraries_of(&text))
-    }
-
     fn busybox(&mut self) -> anyhow::Result<()> {
         let Some(busybox) = find_program("busybox") else {
             bail!("the guest's userland is busybox, which is not installed: run `cargo xtask setup`");
         };
-        if !self.libraries(&busybox)?.is_empty() {
+        if !libraries(self.project, &busybox)?.is_empty() {
             bail!("{} is not static; install busybox-static: run `cargo xtask setup`", busybox.display());
         }
         self.program(&busybox, "/bin/busybox")?;
@@ -120,6 +123,16 @@ impl Pack<'_> {
         }
         Ok(())
     }
+}
+
+/// The libraries that a program needs, none if it is static or no program.
+pub(super) fn libraries(project: &Project, program: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    // ldd fails on those and says so.
+    let text = project.cmd("ldd").arg(program).ignore_stderr().ignore_status().read()?;
+    if let Some(missing) = text.lines().find(|line| line.contains("not found")) {
+        bail!("{} needs a library this machine lacks: {}", program.display(), missing.trim());
+    }
+    Ok(libraries_of(&text))
 }
 
 /// The absolute paths in ldd's answer.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
@@ -21,6 +21,8 @@ pub(crate) struct Kernel {
     meta: String,
     pub(crate) append: String,
     pub(crate) cgroups: Vec<Layout>,
+    #[serde(default)]
+    pub(crate) engines: Vec<Layout>,
     pub(crate) rungs: Vec<String>,
     pub(crate) runtimes: Vec<String>,
     pub(crate) cpus: u8,
@@ -65,6 +67,8 @@ pub(crate) struct Image {
     pub(crate) vmlinuz: PathBuf,
     /// What `uname -r` will say, from the package's name.
     pub(crate) release: String,
+    /// Its modules that guests load, unpacked; built into the kernel or not to be had if it is not there.
+    pub(crate) modules: Vec<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -81,9 +85,10 @@ impl Kernel {
     /// The cached image, if there is one.
     pub(crate) fn cached(&self, project: &Project) -> Option<Image> {
         let folder = self.folder(project);
-        let image =
-            Image { vmlinuz: folder.join("vmlinuz"), release: read_trimmed(&folder.join("release"))? };
-        image.vmlinuz.is_file().then_some(image)
+        let (vmlinuz, release) = (folder.join("vmlinuz"), read_trimmed(&folder.join("release"))?);
+        let kept = fs::read_dir(folder.join("modules")).ok()?;
+        let modules = kept.filter_map(Result::ok).map(|entry| entry.path()).collect();
+        vmlinuz.is_file().then_some(Image { vmlinuz, release, modules })
     }
 
     /// The image, downloaded when it is not cached, or when `refresh` asks for the newest.
@@ -114,19 +119,44 @@ impl Kernel {
         };
         let vmlinuz = folder.join("vmlinuz");
         fs::copy(found, &vmlinuz).with_context(|| format!("cannot write {}", vmlinuz.display()))?;
+        keep_modules(project, &unpacked, &release, &folder.join("modules"))?;
         fs::write(folder.join("release"), format!("{release}\n"))
             .context("cannot note the kernel's release")?;
-        // Only the image is booted: the modules and the package lists are large.
+        // The other modules and the package lists are large.
         for scrap in ["unpacked", "apt"] {
             fs::remove_dir_all(folder.join(scrap)).ok();
         }
         say::note(format!("cached as {}", vmlinuz.display()));
-        Ok(Image { vmlinuz, release })
+        self.cached(project).context("the kernel was written, and cannot be read")
     }
 
     fn folder(&self, project: &Project) -> PathBuf {
         project.target.join("vm/kernels").join(&self.id)
     }
+}
+
+/// Modules that engines want, by their paths below those of the kernel: each layer of an image is a folder of an overlay.
+const MODULES: [&str; 1] = ["kernel/fs/overlayfs/overlay.ko"];
+
+/// Keeps the few modules that guests load, as the kernel loads them: not compressed.
+fn keep_modules(project: &Project, unpacked: &Path, release: &str, into: &Path) -> anyhow::Result<()> {
+    fs::remove_dir_all(into).ok();
+    fs::create_dir_all(into).with_context(|| format!("cannot create {}", into.display()))?;
+    for module in MODULES {
+        let name = module.rsplit('/').next().unwrap_or(module);
+        for (folder, (ending, unpack)) in ["lib/modules", "usr/lib/modules"]
+            .into_iter()
+            .flat_map(|folder| [("", "cat"), (".xz", "xzcat"), (".zst", "zstdcat")].map(|how| (folder, how)))
+        {
+            let packed = unpacked.join(folder).join(release).join(format!("{module}{ending}"));
+            if packed.is_file() {
+                let plain =
+                    project.cmd(unpack).arg(&packed).output().context("cannot unpack a module")?.stdout;
+                fs::write(into.join(name), plain).with_context(|| format!("cannot keep {name}"))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Follows a meta package to the package that holds the image.

@@ -2,6 +2,7 @@
 
 mod archive;
 mod cpio;
+mod engines;
 mod guest;
 mod initramfs;
 mod kernels;
@@ -29,6 +30,9 @@ pub(crate) use payload::linked_statically;
 
 /// Seconds one guest may take in the verb `test`: with another beside it, it takes half of that.
 const LIMIT: u64 = 2700;
+
+/// Where engines keep their storage in a guest: on a host it is not below /run either, where mounts weigh more.
+const WORK: &str = "/tmp/scn";
 
 /// The result of one kernel in one cgroup layout.
 pub(crate) struct Boot {
@@ -72,13 +76,16 @@ pub(crate) fn impossible() -> Option<&'static str> {
 pub(crate) struct Row {
     kernel: Kernel,
     layout: Layout,
+    /// Container engines make the containers, for the conformance suite alone.
+    engines: bool,
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.layout {
-            Layout::V2 => f.write_str(&self.kernel.id),
-            layout => write!(f, "{}/{layout}", self.kernel.id),
+        match (self.layout, self.engines) {
+            (Layout::V2, false) => f.write_str(&self.kernel.id),
+            (layout, false) => write!(f, "{}/{layout}", self.kernel.id),
+            (layout, true) => write!(f, "{}/{layout}/engines", self.kernel.id),
         }
     }
 }
@@ -86,7 +93,13 @@ impl fmt::Display for Row {
 impl Row {
     /// How much there is to run, roughly: the guests that take longest are to start first.
     fn weight(&self) -> usize {
-        if self.is_whole() { self.kernel.rungs.len() + self.kernel.runtimes.len() } else { 1 }
+        if self.engines {
+            2
+        } else if self.is_whole() {
+            self.kernel.rungs.len() + self.kernel.runtimes.len()
+        } else {
+            1
+        }
     }
 
     /// Each kernel's first layout gets all its rungs and runtimes.
@@ -99,6 +112,8 @@ impl Row {
 pub(crate) struct Matrix {
     flags: VmFlags,
     files: Vec<GuestFile>,
+    /// The disk of container engines, and the folder that goes with it, if a row has them.
+    disk: Option<engines::Disk>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -123,7 +138,9 @@ impl Matrix {
         if flags.cmd.is_none() {
             files.extend(payload::build(project)?);
         }
-        Ok(Self { flags, files, rows })
+        let disk =
+            if rows.iter().any(|row| row.engines) { Some(engines::Disk::make(project)?) } else { None };
+        Ok(Self { flags, files, disk, rows })
     }
 
     /// What the guest of a row runs: the command that was given, or the scenarios. In a layout that is not the
@@ -133,7 +150,12 @@ impl Matrix {
             return command.clone();
         }
         let mut words = Vec::new();
-        if row.is_whole() {
+        if row.engines {
+            words.extend(
+                ["--rung", "trampoline", "--runtime", engines::RUNTIMES, "--conformance", "--work", WORK]
+                    .map(str::to_owned),
+            );
+        } else if row.is_whole() {
             words.extend(["--rung".to_owned(), row.kernel.rungs.join(",")]);
             words.extend(["--runtime".to_owned(), row.kernel.runtimes.join(",")]);
         } else {
@@ -145,24 +167,37 @@ impl Matrix {
 
     /// Boots one row and waits for its end.
     pub(crate) fn boot(&self, project: &Project, row: &Row) -> anyhow::Result<Boot> {
-        let Row { kernel, layout } = row;
+        let Row { kernel, layout, engines } = row;
         let label = row.to_string();
         let image = kernel.fetch(project, self.flags.refresh)?;
         // By process, so that two runs at once do not write each other's guest.
-        let run = format!("{}-{layout}-{}", kernel.id, std::process::id());
+        let name = row.to_string().replace('/', "-");
+        let run = format!("{name}-{}", std::process::id());
         let folder = project.target.join("vm/run").join(run);
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let initramfs = folder.join("initramfs.gz");
-        let payload = Payload { files: &self.files, command: &self.command(row), layout: *layout };
+        let payload = Payload {
+            files: &self.files,
+            command: &self.command(row),
+            layout: *layout,
+            engines: *engines,
+            modules: &image.modules,
+        };
         initramfs::write(project, &payload, &initramfs)?;
-        let console = project.target.join("vm").join(format!("console-{}-{layout}.log", kernel.id));
+        let console = project.target.join("vm").join(format!("console-{name}.log"));
         let start = Instant::now();
         say::step(format!("{label}: booting {} with cgroup {layout}", image.release));
         let guest = Guest {
             label: &label,
             vmlinuz: &image.vmlinuz,
             initramfs: &initramfs,
-            append: &format!("{} {}", kernel.append, self.flags.append),
+            disk: self.disk.as_ref().filter(|_| *engines).map(engines::Disk::path),
+            append: &[
+                kernel.append.as_str(),
+                if *engines { engines::APPEND } else { "" },
+                &self.flags.append,
+            ]
+            .join(" "),
             cpus: kernel.cpus,
             console: &console,
             limit: Duration::from_secs(self.flags.timeout),
@@ -197,10 +232,18 @@ fn sweep(folder: &Path) {
 fn rows(kernels: Vec<Kernel>, flags: &VmFlags) -> Vec<Row> {
     let mut rows = Vec::new();
     for kernel in kernels {
-        let layouts = if flags.cgroup.is_empty() { kernel.cgroups.clone() } else { flags.cgroup.clone() };
-        // A command without a layout of its own wants the kernel, not the matrix.
-        let count = if flags.cmd.is_some() && flags.cgroup.is_empty() { 1 } else { layouts.len() };
-        rows.extend(layouts.into_iter().take(count).map(|layout| Row { kernel: kernel.clone(), layout }));
+        for (engines, own) in [(false, &kernel.cgroups), (true, &kernel.engines)] {
+            // A layout or a command that is given is for one guest, with engines or without.
+            let is_one = flags.cmd.is_some() || !flags.cgroup.is_empty();
+            if engines != flags.engines && (is_one || flags.engines) {
+                continue;
+            }
+            let layouts = if flags.cgroup.is_empty() { own } else { &flags.cgroup };
+            // A command without a layout of its own wants the kernel, not the matrix.
+            let count = if flags.cmd.is_some() && flags.cgroup.is_empty() { 1 } else { layouts.len() };
+            let layouts = layouts.iter().take(count);
+            rows.extend(layouts.map(|&layout| Row { kernel: kernel.clone(), layout, engines }));
+        }
     }
     rows
 }
