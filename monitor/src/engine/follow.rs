@@ -1,7 +1,7 @@
 //! The task that follows one engine: connects, lists, hears events, passes questions on; and begins again when the
 //! engine goes away. Every wait has a limit, and nobody waits for this task.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,9 @@ const ASKS: usize = 4096;
 const AT_ONCE: usize = 4;
 /// Questions in a row that an engine leaves unanswered before it is taken for hanging.
 const UNANSWERED: u32 = 8;
+/// Seconds after a question that was answered too late until it is put again, each time that this happens: an engine keeps
+/// answers about a container back for as long as it starts it, and may tell of nothing when it is done.
+const PAUSES: [u64; 5] = [1, 2, 4, 8, 16];
 
 /// What a follower says.
 #[derive(Debug)]
@@ -145,13 +148,36 @@ struct Asking<P: Protocol> {
     /// What is in `own`.
     waiting: BTreeSet<String>,
     running: JoinSet<(String, bool, Result<Option<Answer>, Fault>)>,
+    /// Containers about which it answered too late, and how often.
+    late: BTreeMap<String, usize>,
+    /// Each ends with the container when it is time to ask again.
+    pauses: JoinSet<String>,
     unanswered: u32,
 }
 
 impl<P: Protocol> Asking<P> {
     fn new(engine: P) -> Self {
         let (asked, own, waiting) = (VecDeque::new(), VecDeque::new(), BTreeSet::new());
-        Self { engine, asked, own, waiting, running: JoinSet::new(), unanswered: 0 }
+        let (late, pauses) = (BTreeMap::new(), JoinSet::new());
+        Self { engine, asked, own, waiting, running: JoinSet::new(), late, pauses, unanswered: 0 }
+    }
+
+    /// A container about which it did not answer in time: to be asked about again, unless that was in vain too often.
+    fn ask_later(&mut self, id: String) {
+        let is_full = self.late.len() >= ASKS && !self.late.contains_key(&id);
+        if is_full || self.pauses.len() >= ASKS {
+            return;
+        }
+        let times = self.late.entry(id.clone()).or_default();
+        let Some(&pause) = PAUSES.get(*times) else {
+            self.late.remove(&id);
+            return;
+        };
+        *times += 1;
+        self.pauses.spawn(async move {
+            sleep(Duration::from_secs(pause)).await;
+            id
+        });
     }
 
     /// A container that something happened to.
@@ -193,9 +219,13 @@ impl<P: Protocol> Asking<P> {
                 if self.unanswered >= UNANSWERED {
                     return Err(Fault::TimedOut(ASK_LIMIT));
                 }
+                self.ask_later(id.clone());
             }
             Err(Fault::Absent | Fault::Io(_) | Fault::Closed) => return result.map(|_| None),
-            _ => self.unanswered = 0,
+            _ => {
+                self.unanswered = 0;
+                self.late.remove(&id);
+            }
         }
         let result = result.map(|answer| answer.map(Box::new));
         Ok(match (asked, result) {
@@ -239,12 +269,22 @@ async fn session<P: Protocol>(
                 },
                 Err(_) => None,
             },
+            Some(paused) = asking.pauses.join_next() => {
+                // Unless it was answered meanwhile, or is gone.
+                if let Some(id) = paused.ok().filter(|id| asking.late.contains_key(id)) {
+                    asking.note(id);
+                }
+                None
+            }
             event = P::next(&mut events) => match event {
                 Ok(Event::Changed(id)) => {
                     asking.note(id);
                     None
                 }
-                Ok(Event::Ended(id)) => Some(Said::Ended(id)),
+                Ok(Event::Ended(id)) => {
+                    asking.late.remove(&id);
+                    Some(Said::Ended(id))
+                }
                 Ok(Event::Other) => None,
                 Err(fault) => return Some(fault),
             },

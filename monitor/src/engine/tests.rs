@@ -165,3 +165,39 @@ fn events_that_are_no_events() {
         assert_eq!(matches!(fault, Fault::Garbage { .. }), !too_large, "{fault:?}");
     }
 }
+
+#[test]
+fn an_engine_that_is_busy_is_asked_again() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let asked = AtomicU32::new(0);
+    let (_folder, endpoint) = serve(20, move |stream, line| {
+        let answer = match line.split(' ').nth(1).unwrap_or_default() {
+            "/version" => whole(r#"{"Version":"1.2","ApiVersion":"1.41"}"#),
+            "/containers/json" => whole("[]"),
+            path if path.starts_with("/events") => "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
+            // It holds the container while it starts it, and no event comes afterwards.
+            path if path.contains("/containers/") && asked.fetch_add(1, Ordering::Relaxed) == 0 => return,
+            path if path.contains("/containers/") => whole(r#"{"Id":"a","Name":"/web"}"#),
+            _ => whole("{}"),
+        };
+        say(stream, &answer);
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        use super::follow::{Follower, Said, within};
+        let (reports, mut inbox) = tokio::sync::mpsc::channel(16);
+        let follower = Follower::start(endpoint, "", 0, reports);
+        let limit = Duration::from_secs(20);
+        let (mut late, mut name) = (0, None);
+        while name.is_none() {
+            let next = async { inbox.recv().await.ok_or(Fault::Closed) };
+            match within(limit, next).await.expect("something is said").said {
+                Said::Up { .. } => assert!(follower.ask("a")),
+                Said::Reply { result: Err(Fault::TimedOut(_)), .. } => late += 1,
+                Said::Told(answer) => name = answer.identity.name,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((late, name.as_deref()), (1, Some("web")));
+    });
+}
