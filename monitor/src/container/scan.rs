@@ -51,7 +51,7 @@ pub struct Scanned {
     pub key: ContainerKey,
     /// Path of its top cgroup; of the shared one if it has none of its own.
     pub cgroup_path: String,
-    /// Ids of its cgroups, the top one first; empty if it has none of its own.
+    /// Ids of its cgroups as the kernel side counts them, the top one first; empty if it has none of its own.
     pub cgroup_ids: Vec<u64>,
     /// Its tasks.
     pub tasks: Vec<ScannedTask>,
@@ -320,7 +320,8 @@ impl Resolver {
                 .filter(|top| **top != group.top && within(top, &group.top))
                 .map(|top| layout.directory(&self.host, top))
                 .collect();
-            list_cgroups(&directory, &|path| inner.iter().any(|top| top == path), &mut out.cgroup_ids);
+            let skip = |path: &Path| inner.iter().any(|top| top == path);
+            list_cgroups(layout, &directory, &skip, &mut out.cgroup_ids);
         }
         Some(out)
     }
@@ -362,14 +363,14 @@ fn within(path: &str, top: &str) -> bool {
 }
 
 /// The ids of a cgroup and all below it, without the containers nested in it.
-fn list_cgroups(directory: &Path, skip: &dyn Fn(&Path) -> bool, out: &mut Vec<u64>) {
+fn list_cgroups(layout: &Layout, directory: &Path, skip: &dyn Fn(&Path) -> bool, out: &mut Vec<u64>) {
     let mut waiting = vec![directory.to_path_buf()];
     while let Some(directory) = waiting.pop() {
         if out.len() >= MAX_CGROUPS {
             break;
         }
         let Ok(id) = cgroup_id(&directory) else { continue };
-        out.push(id);
+        out.push(layout.key(id).0);
         let Ok(entries) = fs::read_dir(&directory) else { continue };
         let children = entries.filter_map(Result::ok).filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
         waiting.extend(children.map(|e| e.path()).filter(|path| !skip(path)));

@@ -51,7 +51,10 @@ impl<'a> Older<'a> {
         let at = self.waiting.len();
         let name = format!("{:032x}{at:032x}", std::process::id());
         let container = Live::start_container(stage, self.runtime.as_mut(), setup, &name)?;
-        let mut words = fill(stage, &scenario.action, &unique(), None)?;
+        let own = format!("/cg/{}", container.cgroup);
+        let action: Vec<String> =
+            scenario.action.iter().map(|word| word.replace("{own_cgroup}", &own)).collect();
+        let mut words = fill(stage, &action, &unique(), None)?;
         words.push("marker".to_owned());
         let mut process = Dialogue::start(&mut self.runtime.exec(&container, &actor(&unique(), &words))?)?;
         let (said, _) = process.lines_until(stage.limits.command, |line| line == "waiting")?;
@@ -119,6 +122,14 @@ impl<'a> Older<'a> {
             judge_answers(&scenario.errno, &said.join("\n"))?;
         }
         self.runtime.stop(container)?;
+        let is_gone =
+            |record: &Record| record.class() == "container" && record.change() == "gone" && is_its(record);
+        let gone = store.wait_for(stage.limits.record, is_gone)?;
+        ensure!(
+            judged.is_err() || gone.is_some(),
+            "no record of the end of a container that is older than the daemon; {}",
+            stage.env.branch.holders(&container.cgroup)
+        );
         judged
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::super::HostPaths;
 use super::super::Status;
 use super::*;
+use monitor_common::policy::KEY_V1;
 
 struct Host {
     dir: tempfile::TempDir,
@@ -129,6 +130,25 @@ fn a_made_up_host() {
     assert!(matches!(update.status, Status::Unknown(_)));
     let ancestors: Vec<u32> = resolver.ancestors_from_proc(12).iter().map(|p| p.key.pid).collect();
     assert_eq!(ancestors, [11, 10, 1]);
+}
+
+#[test]
+fn cgroups_of_version_1_are_marked_as_such() {
+    let host = Host::new();
+    let mount = "30 23 0:26 / /sys/fs/cgroup rw - cgroup cgroup rw,pids\n";
+    host.write("proc/self/mountinfo", mount);
+    host.write("proc/cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\npids\t4\t1\t1\n");
+    let top = format!("/docker/{}", "a".repeat(64));
+    for (pid, cgroup) in [(11, top.clone()), (12, format!("{top}/sub"))] {
+        host.process(pid, 10, &cgroup, 200, &["sh"]);
+        host.write(&format!("proc/{pid}/cgroup"), &format!("4:pids:{cgroup}\n"));
+    }
+    let found = host.resolver().scan();
+    let ids: Vec<u64> = [top.clone(), format!("{top}/sub")]
+        .iter()
+        .map(|path| cgroup_id(&host.path(&format!("sys/fs/cgroup{path}"))).expect("made") | KEY_V1)
+        .collect();
+    assert_eq!((found.len(), found[0].key.0, &found[0].cgroup_ids), (1, ids[0], &ids));
 }
 
 #[test]
