@@ -23,7 +23,8 @@ usage: scenarios --bulkhead PATH [options] [FILTER]…
   --layout L            v1, v2, hybrid; default what this host has; `native` is the same
   --filter TEXT         only scenarios whose name contains it; so does a bare word
   --disable-rule ID     passed on to the daemon
-  --conformance         only what an engine or a cgroup layout can make different: the conformance suite
+  --conformance A,B     only what an engine or a cgroup layout can make different: the conformance suite; of the checks with
+                        a daemon of their own only these
   --shared              only what goes with one daemon for all; in a VM that is so on every rung but the first
   --mutate              for each rule: with it disabled, a scenario must fail
   --no-daemon           only the acts: what the kernel answered is checked
@@ -55,8 +56,8 @@ pub struct Flags {
     pub filters: Vec<String>,
     /// Rules to disable.
     pub disabled: Vec<String>,
-    /// The conformance suite alone.
-    pub conformance: bool,
+    /// The conformance suite alone, with these checks that need a daemon of their own.
+    pub conformance: Option<Vec<String>>,
     /// No checks that need a daemon of their own.
     pub shared: bool,
     /// The mutation check.
@@ -102,7 +103,9 @@ impl Flags {
                 }
                 "--filter" => flags.filters.push(value()?),
                 "--disable-rule" => flags.disabled.push(value()?),
-                "--conformance" => flags.conformance = true,
+                "--conformance" => {
+                    flags.conformance = Some(value()?.split(',').map(str::to_owned).collect());
+                }
                 "--shared" => flags.shared = true,
                 "--mutate" => flags.mutate = true,
                 "--no-daemon" => flags.no_daemon = true,

@@ -19,7 +19,7 @@ use crate::tally::{Tally, say};
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
     // Docker's is the same engine below: in the conformance suite, which is for slow machines, one of them has to do.
     let wanted = |kind: &Kind| {
-        stage.flags.runtimes().contains(kind) && !(stage.flags.conformance && *kind == Kind::Docker)
+        stage.flags.runtimes().contains(kind) && !(stage.flags.conformance.is_some() && *kind == Kind::Docker)
     };
     for kind in [Kind::Containerd, Kind::Docker].into_iter().filter(wanted) {
         stage.alone_with(kind, "engine_killed", rung, tally, |runtime| stage.engine_killed(rung, runtime))?;

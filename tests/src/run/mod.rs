@@ -84,7 +84,7 @@ struct Stage {
 /// The run cannot begin, or a signal ended it.
 pub fn run(flags: Flags) -> anyhow::Result<bool> {
     let book = Book::read()?;
-    let book = if flags.conformance { book.conformance() } else { book };
+    let book = if flags.conformance.is_some() { book.conformance() } else { book };
     if flags.list {
         for scenario in book.scenarios.iter().filter(|scenario| flags.wants(&scenario.name)) {
             say(&format!("{}: {}", scenario.name, scenario.about));
@@ -322,7 +322,7 @@ impl Stage {
         claims: &mut Claims,
         tally: &mut Tally,
     ) -> anyhow::Result<()> {
-        let has_few = self.flags.conformance && self.flags.wants(posture::NAME_OF_FEW);
+        let has_few = self.flags.conformance.is_some() && self.flags.wants(posture::NAME_OF_FEW);
         if scenarios.is_empty() && !has_few {
             return Ok(());
         }
@@ -339,7 +339,7 @@ impl Stage {
                 return Ok(());
             }
         };
-        if self.flags.conformance && store.is_some() {
+        if self.flags.conformance.is_some() && store.is_some() {
             posture::few(self, kind, rung, runtime.as_mut(), tally)?;
         }
         let mut group = Group { stage: self, kind, rung, store, runtime: runtime.as_mut(), claims, tally };

@@ -151,7 +151,7 @@ pub(super) fn has_cases(stage: &Stage, kind: Kind) -> bool {
 /// Runs it, but for the conformance suite, in which each engine is started once and then runs [`few`] too.
 pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
     let kinds = stage.flags.runtimes().into_iter().filter(|kind| has_cases(stage, *kind));
-    for kind in kinds.filter(|_| stage.flags.wants(NAME) && !stage.flags.conformance) {
+    for kind in kinds.filter(|_| stage.flags.wants(NAME) && stage.flags.conformance.is_none()) {
         let name = format!("{NAME}[{}]", kind.name());
         let mut runtime = match runtime::open(kind, &stage.env)? {
             Ok(runtime) => runtime,
@@ -211,7 +211,7 @@ impl Stage {
             let who = (&object["container"]["runtime"], &object["container"]["engine"]);
             ensure!(who == (&runtime.into(), &engine.into()), "{who:?} is not {runtime} of {engine}");
         }
-        if kind == Kind::Runc && !self.flags.conformance {
+        if kind == Kind::Runc && self.flags.conformance.is_none() {
             self.ends(&live)?;
         }
         for (_, container) in &live {

@@ -1,5 +1,6 @@
 //! The kernel matrix as data, and the cache of kernel images.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ pub(crate) struct Kernel {
     pub(crate) append: String,
     pub(crate) cgroups: Vec<Layout>,
     #[serde(default)]
-    pub(crate) engines: Vec<Layout>,
+    pub(crate) engines: BTreeMap<Layout, Vec<String>>,
     pub(crate) rungs: Vec<String>,
     pub(crate) runtimes: Vec<String>,
     pub(crate) cpus: u8,
@@ -30,7 +31,7 @@ pub(crate) struct Kernel {
 }
 
 /// How the guest mounts its cgroups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Layout {
     V1,
@@ -193,6 +194,10 @@ mod tests {
         let project = Project::open().expect("inside the repository");
         let kernels = matrix(&project).expect("kernels.toml");
         assert!(kernels.len() >= 4);
+        let checks = fs::read_to_string(project.root.join("docs/checks.tsv")).expect("checks.tsv");
+        let is_check = |name: &String| checks.lines().any(|line| line.starts_with(&format!("{name}\t")));
+        let of_engines = kernels.iter().flat_map(|kernel| kernel.engines.values()).flatten();
+        assert!(of_engines.clone().count() > 0 && of_engines.clone().all(is_check), "a check is not known");
         for (at, kernel) in kernels.iter().enumerate() {
             assert!(!kernel.cgroups.is_empty(), "{} boots in no layout", kernel.id);
             assert!(kernels[..at].iter().all(|other| other.id != kernel.id), "{} is there twice", kernel.id);

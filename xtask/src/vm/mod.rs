@@ -151,9 +151,11 @@ impl Matrix {
         }
         let mut words = Vec::new();
         if row.engines {
-            words.extend(
-                ["--rung", "trampoline", "--runtime", engines::RUNTIMES, "--conformance", "--work", WORK]
-                    .map(str::to_owned),
+            let fixed =
+                ["--rung", "trampoline", "--runtime", engines::RUNTIMES, "--work", WORK, "--conformance"];
+            words.extend(fixed.map(str::to_owned));
+            words.push(
+                row.kernel.engines.get(&row.layout).map_or_else(String::new, |checks| checks.join(",")),
             );
         } else if row.is_whole() {
             words.extend(["--rung".to_owned(), row.kernel.rungs.join(",")]);
@@ -232,7 +234,8 @@ fn sweep(folder: &Path) {
 fn rows(kernels: Vec<Kernel>, flags: &VmFlags) -> Vec<Row> {
     let mut rows = Vec::new();
     for kernel in kernels {
-        for (engines, own) in [(false, &kernel.cgroups), (true, &kernel.engines)] {
+        let with_engines = kernel.engines.keys().copied().collect();
+        for (engines, own) in [(false, &kernel.cgroups), (true, &with_engines)] {
             // A layout or a command that is given is for one guest, with engines or without.
             let is_one = flags.cmd.is_some() || !flags.cgroup.is_empty();
             if engines != flags.engines && (is_one || flags.engines) {
