@@ -33,7 +33,7 @@ const fn tool(need: Need, probe: &'static str, packages: [&'static str; 3]) -> T
     Tool { need, probe, packages }
 }
 
-const TOOLS: [Tool; 23] = [
+const TOOLS: [Tool; 25] = [
     tool(Need::Containers, "runc", ["runc", "runc", "runc"]),
     tool(Need::Containers, "crun", ["crun", "crun", "crun"]),
     tool(Need::Containers, "busybox", ["busybox-static", "busybox", "busybox"]),
@@ -68,6 +68,8 @@ const TOOLS: [Tool; 23] = [
         "/usr/share/seabios/bios.bin /usr/share/qemu/bios.bin /usr/share/qemu/bios-256k.bin",
         ["seabios", "seabios-bin", "seabios"],
     ),
+    tool(Need::VirtualMachines, "mkfs.ext4", ["e2fsprogs", "e2fsprogs", "e2fsprogs"]),
+    tool(Need::VirtualMachines, "xzcat", ["xz-utils", "xz", "xz"]),
     tool(Need::Measuring, "valgrind", ["valgrind", "valgrind", "valgrind"]),
     tool(Need::Bench, "redis-server", ["redis-server", "redis", "redis"]),
     tool(Need::Bench, "redis-benchmark", ["redis-tools", "redis", "redis"]),

@@ -138,8 +138,14 @@ impl Matrix {
         if flags.cmd.is_none() {
             files.extend(payload::build(project)?);
         }
-        let disk =
-            if rows.iter().any(|row| row.engines) { Some(engines::Disk::make(project)?) } else { None };
+        let disk = if rows.iter().any(|row| row.engines) {
+            {
+                setup::packages(project, Need::Containers)?;
+                Some(engines::Disk::make(project)?)
+            }
+        } else {
+            None
+        };
         Ok(Self { flags, files, disk, rows })
     }
 
