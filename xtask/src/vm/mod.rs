@@ -139,10 +139,8 @@ impl Matrix {
             files.extend(payload::build(project)?);
         }
         let disk = if rows.iter().any(|row| row.engines) {
-            {
-                setup::packages(project, Need::Containers)?;
-                Some(engines::Disk::make(project)?)
-            }
+            setup::packages(project, Need::Containers)?;
+            Some(engines::Disk::make(project)?)
         } else {
             None
         };
