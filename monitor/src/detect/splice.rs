@@ -1,5 +1,6 @@
 //! B29: pages of files that a program may only read, on their way to code of the kernel that writes into them.
 
+use monitor_common::call::Call;
 use monitor_common::event::{Splice, splice_to as to, splice_why as why};
 
 use super::context::{Context, Sink, observed, path, push_bytes, push_errno};
@@ -35,6 +36,8 @@ pub(super) fn check(cx: &Context<'_>, s: &Splice, memory: &mut Memory, sink: &mu
     };
     let severity = match s.to {
         to::PIPE if s.why & why::SETID == 0 => return,
+        // The `cat` and `tar` of busybox do that with all they read: half of the images, and their backups.
+        to::PIPE if s.op == Call::Sendfile as u32 => Severity::Notice,
         to::PIPE => Severity::Warning,
         _ if executable || before.is_some() => Severity::Critical,
         // Nothing of note is known of the pages, and there are servers that send to it by pipes.

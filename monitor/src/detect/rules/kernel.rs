@@ -143,9 +143,10 @@ pub(super) const B29: RuleInfo = RuleInfo {
            without copying them, as exploits of the page cache do: Dirty Pipe, and those of the kernel's cryptography \
            (AF_ALG) and of IPsec. The bytes of the file then change in memory and nowhere else: for every container whose \
            image has that layer, and for the host. Critical if pages of an executable file go, or went just before, to such \
-           a socket; a warning for a set-user-ID file in a pipe, and for other files in sockets of AF_ALG and of IPsec.",
+           a socket; a warning for a set-user-ID file in a pipe (a notice by sendfile(2)), and for other files in sockets of \
+           AF_ALG and of IPsec.",
     benign: "Programs that copy by splice(2), as `cat` of uutils and pv do, put whatever they read into a pipe, set-user-ID \
-             programs if they are asked to. Tools that hash by the kernel's cryptography (libkcapi, coreutils \
+             programs if they are asked to; `cat` and `tar` of busybox do so by sendfile(2), a backup of a container for one. Tools that hash by the kernel's cryptography (libkcapi, coreutils \
              built for it) send files to AF_ALG.",
 };
 

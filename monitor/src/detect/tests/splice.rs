@@ -27,6 +27,10 @@ fn a_set_user_id_program_in_a_pipe_is_a_warning() {
         world.check(&[file(to::PIPE, why::SETID | why::EXECUTABLE, 4)], &[("B29", Warning, Succeeded)]);
     assert_eq!(fact(&found[0], "file").1, &Value::Bytes(b"/usr/bin/su".to_vec()));
     World::new().check(&[file(to::PIPE, why::SETID, -1)], &[("B29", Notice, Denied)]);
+    // As busybox copies.
+    let by_sendfile = Splice { op: 231, to: to::PIPE, why: why::SETID, ret: 4, ino: 7, ..Splice::default() };
+    let by_sendfile = rec(EventKind::Splice, by_sendfile).path("/bin/bbsuid").at(SECOND);
+    World::new().check(&[by_sendfile], &[("B29", Notice, Succeeded)]);
     // What a copying program does with any other.
     World::new().check(&[file(to::PIPE, why::EXECUTABLE, 4)], &[]);
 }
