@@ -188,14 +188,16 @@ impl Registry {
             return false;
         }
         let declared = update.declared.or_else(|| container.declared.take());
+        let id = update.identity.id.or_else(|| container.identity.id.clone());
+        let identity = Identity { id, ..update.identity };
         let same = container.status == update.status
-            && container.identity == update.identity
+            && container.identity == identity
             && container.declared == declared
             && container.mismatches == update.mismatches;
         self.revision += 1;
         container.revision = self.revision;
         container.status = update.status;
-        container.identity = update.identity;
+        container.identity = identity;
         container.declared = declared;
         container.mismatches = update.mismatches;
         !same
@@ -348,7 +350,7 @@ impl Registry {
             key: request.key,
             revision: self.revision,
             status: Status::Pending,
-            identity: Identity::default(),
+            identity: Identity { id: maker::id(&request), ..Identity::default() },
             cgroup_path: request.cgroup_path.clone(),
             declared: None,
             baseline: None,

@@ -138,6 +138,7 @@ impl Stage {
             }
         }
         ensure!(nameless.is_empty(), "nobody's execs:{}", judge::lines(nameless.into_iter()));
+        ensure!(later.is_empty() || missing > 0, "execs without an id, nothing lost: {later:?}");
         let unseen = ids.iter().filter(|id| !at_once.contains(*id) && !later.contains(*id)).count();
         ensure!(unseen <= missing, "no exec of {unseen} of {count} containers, {lost} records lost");
         let lives = lifetimes(&records, &ids);

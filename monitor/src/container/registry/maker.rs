@@ -1,7 +1,7 @@
 //! Who made a container, as far as records told: the run of a runtime that is trusted.
 
 use crate::container::resident::{self, Resident};
-use crate::container::{Identity, RuntimeInvocation, container_in_path, runtime};
+use crate::container::{Identity, ResolveRequest, RuntimeInvocation, container_in_path, runtime};
 use crate::process::{Process, ProcessTable};
 
 /// A task and its ancestors, as far as they are a trusted runtime's, the nearest first.
@@ -22,6 +22,18 @@ pub(super) fn invocation(pid: u32, procs: &ProcessTable) -> Option<RuntimeInvoca
             cwd: program.cwd.clone(),
         })
     })
+}
+
+/// The full id of a container as far as it is known before a file was read: what its runtime was given, or the 64 digits
+/// that engines put into the cgroup's path.
+pub(super) fn id(request: &ResolveRequest) -> Option<String> {
+    let given = |run: &RuntimeInvocation| runtime::parse(&run.argv, &run.cwd)?.id;
+    let in_path = || {
+        let found = container_in_path(&request.cgroup_path)?;
+        let is_whole = found.id.len() == 64 && found.id.bytes().all(|b| b.is_ascii_hexdigit());
+        is_whole.then(|| found.full_id())
+    };
+    request.runtime.as_ref().and_then(given).or_else(in_path)
 }
 
 /// Who a container is whose runtime stays beside it: no file knows more. `path` is that of its cgroup, if it is known.

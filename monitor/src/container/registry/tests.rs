@@ -94,7 +94,7 @@ fn a_runtime_that_stays_says_who_it_is() {
     assert_eq!(run(&["systemd-nspawn", "-D", "/t"], "/x"), (own("t"), Some("systemd-nspawn")));
     // What is left open is for the edge.
     assert_eq!(run(&["lxc-autostart"], "/docker/x"), (None, None));
-    assert_eq!(run(&["runc", "run", "c1"], "/lxc.payload.db"), (None, None));
+    assert_eq!(run(&["runc", "run", "c1"], "/lxc.payload.db"), (own("c1"), None));
 }
 
 #[test]
@@ -124,6 +124,37 @@ fn a_life() {
     assert_eq!(w.state(KEY, state_reason::CHANGE), None, "a late record makes nothing new");
     assert_eq!(w.attach(KEY), Some(Change::Created(key)), "the number is used again");
     assert!(w.registry.get(key).expect("new").baseline.is_none());
+}
+
+#[test]
+fn an_id_is_there_before_any_file_was_read() {
+    let id_of = |w: &World, key: u64| w.registry.get(ContainerKey(key)).and_then(|c| c.identity.id.clone());
+    let mut w = World::new();
+    w.runtime();
+    w.attach(KEY);
+    assert_eq!(id_of(&w, KEY).as_deref(), Some("c1"), "as the runtime was told");
+    assert_eq!(w.registry.get(ContainerKey(KEY)).map(|c| c.status.clone()), Some(Status::Pending));
+    // What could not be found out takes it away from nobody.
+    let unknown = Update {
+        key: ContainerKey(KEY),
+        status: Status::Unknown("gone".into()),
+        identity: Identity::default(),
+        declared: None,
+        mismatches: Vec::new(),
+    };
+    assert!(w.registry.update(unknown));
+    assert_eq!(id_of(&w, KEY).as_deref(), Some("c1"));
+
+    let by_path = |path: &str| {
+        let mut w = World::new();
+        w.cgroup(Cgroup { id: KEY, op: cgroup_op::MKDIR, ..Cgroup::default() }, path);
+        w.state(KEY, state_reason::ENTRY);
+        id_of(&w, KEY)
+    };
+    let full = "5f".repeat(32);
+    assert_eq!(by_path(&format!("/system.slice/docker-{full}.scope")), Some(full));
+    // A name, which the runtime may have made another one of.
+    assert_eq!(by_path("/lxc.payload.run-1"), None);
 }
 
 #[test]
