@@ -75,7 +75,8 @@ impl Stage {
         what: &str,
         wanted: impl Fn(&Record) -> bool,
     ) -> anyhow::Result<Record> {
-        let found = store.wait_for(self.limits.record, wanted)?;
+        // It may be an end.
+        let found = store.wait_for(self.limits.end, wanted)?;
         found.with_context(|| {
             let all = store.all();
             let known = all.iter().filter(|r| r.class() == "container" || r.status() == "engine");

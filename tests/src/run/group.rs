@@ -256,7 +256,7 @@ impl Group<'_> {
                 && r.container_id() == Some(container.id.as_str())
         };
         ensure!(
-            store.wait_for(self.stage.limits.record, is_end)?.is_some(),
+            store.wait_for(self.stage.limits.end, is_end)?.is_some(),
             "no record of the container's end; {}",
             self.stage.env.branch.holders(&container.cgroup)
         );

@@ -53,15 +53,17 @@ struct Limits {
     ready: Duration,
     /// Until a record is there.
     record: Duration,
+    /// Until a container's end is told, which takes ten seconds where only its processes' absence shows it.
+    end: Duration,
     /// For a command of a runtime.
     command: Duration,
 }
 
 impl Limits {
     fn of(in_vm: bool) -> Self {
-        let (ready, record, command) = if in_vm { (120, 60, 120) } else { (20, 10, 60) };
+        let (ready, record, end, command) = if in_vm { (120, 60, 90, 120) } else { (20, 10, 30, 60) };
         let seconds = Duration::from_secs;
-        Self { ready: seconds(ready), record: seconds(record), command: seconds(command) }
+        Self { ready: seconds(ready), record: seconds(record), end: seconds(end), command: seconds(command) }
     }
 }
 

@@ -124,7 +124,7 @@ impl<'a> Older<'a> {
         self.runtime.stop(container)?;
         let is_gone =
             |record: &Record| record.class() == "container" && record.change() == "gone" && is_its(record);
-        let gone = store.wait_for(stage.limits.record, is_gone)?;
+        let gone = store.wait_for(stage.limits.end, is_gone)?;
         ensure!(
             judged.is_err() || gone.is_some(),
             "no record of the end of a container that is older than the daemon; {}",
