@@ -33,8 +33,7 @@ impl Listed {
         unsafe { (*self.entry).flags & task_flags::RUNTIME != 0 }
     }
 
-    /// True if [`crate::filter::compare`] or
-    /// [`crate::filter::compare_creds`] has something to report.
+    /// True if [`crate::filter::compare`] or [`crate::filter::compare_creds`] has something to report.
     #[inline(always)]
     pub(crate) fn has_changed(self) -> bool {
         if self.is_runtime() || self.container() == 0 {
@@ -59,7 +58,8 @@ impl Listed {
     }
 }
 
-/// True if [`crate::filter::compare`] or [`crate::filter::compare_creds`] has something to report of the current task. Not for programs of cgroups.
+/// True if [`crate::filter::compare`] or [`crate::filter::compare_creds`] has something to report of the
+/// current task. Not for programs of cgroups.
 #[inline(always)]
 pub(crate) fn has_changed() -> bool {
     bulkhead_has_changed() != 0

@@ -36,7 +36,7 @@ pub(super) fn check(cx: &Context<'_>, s: &Splice, memory: &mut Memory, sink: &mu
     };
     let severity = match s.to {
         to::PIPE if s.why & why::SETID == 0 => return,
-        // The `cat` and `tar` of busybox do that with all they read: half of the images, and their backups.
+        // `cat` and `tar` of busybox do that with all they read.
         to::PIPE if s.op == Call::Sendfile as u32 => Severity::Notice,
         to::PIPE => Severity::Warning,
         _ if executable || before.is_some() => Severity::Critical,
