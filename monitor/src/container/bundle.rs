@@ -41,6 +41,8 @@ pub struct Bundle {
     pub declared: Declared,
     /// OCI annotations.
     pub annotations: BTreeMap<String, String>,
+    /// Program of the runtime, as a shim of containerd's notes it beside the configuration.
+    pub runtime: Option<String>,
 }
 
 /// Reads `config.json` in `directory`, which is where this process reaches the bundle; `named` is the host's
@@ -51,7 +53,15 @@ pub fn read_bundle(directory: &Path, named: &Path) -> Result<Bundle, BundleError
         Ok(bytes) => bytes,
         Err(source) => return Err(BundleError::Read { path, source }),
     };
-    parse_bundle(&bytes, named).map_err(|source| BundleError::Parse { path, source })
+    let bundle = parse_bundle(&bytes, named).map_err(|source| BundleError::Parse { path, source })?;
+    Ok(Bundle { runtime: shim_runtime(directory), ..bundle })
+}
+
+/// What a shim was told to run: `WriteRuntime` in containerd's `runtime/v2/runc/container.go`. Told nothing, it writes
+/// an empty file and runs runc.
+fn shim_runtime(directory: &Path) -> Option<String> {
+    let named = String::from_utf8(read_file(&directory.join("runtime")).ok()?).ok()?;
+    Some(if named.is_empty() { "runc".to_owned() } else { named })
 }
 
 /// Reads the bytes of a `config.json` whose bundle is `directory`.
@@ -87,7 +97,7 @@ pub fn parse_bundle(bytes: &[u8], directory: &Path) -> Result<Bundle, serde_json
             options: m.options,
         })
         .collect();
-    Ok(Bundle { declared, annotations })
+    Ok(Bundle { declared, annotations, runtime: None })
 }
 
 /// The devices that are made, and those that a rule allows; a rule that allows only `mknod` grants nothing.

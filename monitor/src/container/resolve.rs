@@ -273,7 +273,9 @@ impl Resolver {
             ..Identity::default()
         };
         let mut engine = found.engine;
-        let declared = bundle.map(|Bundle { declared, annotations }| {
+        let declared = bundle.map(|Bundle { declared, annotations, runtime }| {
+            let noted = || runtime_name(runtime?.as_bytes());
+            identity.runtime = identity.runtime.take().or_else(noted);
             // What the configuration itself says is better than a guess from the supervisor or the path.
             engine = engine_of(&annotations).or(engine);
             if let Some(id) = &identity.id.clone() {

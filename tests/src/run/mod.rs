@@ -12,6 +12,7 @@ mod hangs;
 mod hashes;
 mod mutate;
 mod nested;
+mod nested_engine;
 mod older;
 mod owners;
 mod pinned;
@@ -252,6 +253,7 @@ impl Stage {
         crowd::run(self, rung, tally)?;
         ends::run(self, rung, tally)?;
         nested::run(self, rung, tally)?;
+        nested_engine::run(self, rung, tally)?;
         residents::run(self, rung, tally)?;
         pods::run(self, rung, tally)?;
         owners::run(self, rung, tally)?;

@@ -101,7 +101,13 @@ fn docker() {
         &bundle,
     );
     host.process(11, 10, "sh", "/");
-    let update = host.resolve(&request(&format!("/docker/{id}"), 11, None));
+    let request = request(&format!("/docker/{id}"), 11, None);
+    // The runtime's state may be anywhere: its shim notes which one it is.
+    for (noted, runtime) in [("", Some("runc")), ("/opt/crun-2", Some("crun")), ("x", None)] {
+        host.write(&format!("{bundle}/runtime"), noted);
+        assert_eq!(host.resolve(&request).identity.runtime.as_deref(), runtime, "{noted}");
+    }
+    let update = host.resolve(&request);
     assert_eq!(update.status, Status::Resolved);
     let got = update.identity;
     assert_eq!(

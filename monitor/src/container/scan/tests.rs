@@ -4,7 +4,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use super::super::HostPaths;
-use super::super::Status;
+use super::super::cgroup::cgroup_id;
+use super::super::{Engine, Status};
 use super::*;
 use monitor_common::policy::KEY_V1;
 
@@ -90,12 +91,11 @@ fn a_made_up_host() {
         .iter()
         .map(|s| (s.cgroup_path.clone(), s.processes.iter().map(|p| p.key.pid).collect(), s.cgroup_ids.len()))
         .collect();
-    // A's cgroups: itself, sub, and the `docker` above B.
+    // A's cgroups: itself, sub, and those that its own engine made.
     assert_eq!(
         brief,
         [
-            (outer.clone(), vec![11, 12, 14, 17], 3),
-            (inner, vec![13], 1),
+            (outer.clone(), vec![11, 12, 13, 14, 17], 4),
             ("/t1".to_owned(), vec![20], 2),
             ("/".to_owned(), vec![30], 0)
         ]
@@ -122,14 +122,60 @@ fn a_made_up_host() {
             cap_effective: 255,
         }
     );
-    assert_eq!(found[3].key.0, 500 | KEY_MNT_NS);
-    let update = resolver.resolve(&found[2].request);
+    assert_eq!(found[2].key.0, 500 | KEY_MNT_NS);
+    let update = resolver.resolve(&found[1].request);
     assert_eq!((update.status, update.identity.id.as_deref()), (Status::Resolved, Some("t1")));
-    let update = resolver.resolve(&found[3].request);
+    let update = resolver.resolve(&found[2].request);
     assert_eq!(update.identity.id.as_deref(), Some("t2"));
     assert!(matches!(update.status, Status::Unknown(_)));
     let ancestors: Vec<u32> = resolver.ancestors_from_proc(12).iter().map(|p| p.key.pid).collect();
     assert_eq!(ancestors, [11, 10, 1]);
+}
+
+/// The processes of each container of a host, by the path of its cgroup.
+fn members(host: &Host) -> Vec<(String, Vec<u32>)> {
+    let found = host.resolver().scan();
+    found.iter().map(|s| (s.cgroup_path.clone(), s.processes.iter().map(|p| p.key.pid).collect())).collect()
+}
+
+#[test]
+fn an_engine_in_a_container() {
+    let [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(|digit| format!("/docker/{}", digit.repeat(64)));
+    let shim = |id: &str| ["containerd-shim-runc-v2", "-namespace", "moby", "-id", id].map(str::to_owned);
+    let host = Host::new();
+    let run = |pid, ppid, cgroup: &str, mnt_ns, argv: &[String]| {
+        host.process(pid, ppid, cgroup, mnt_ns, &argv.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    run(10, 1, "/docker.service", 100, &shim(&a));
+    run(11, 10, &a, 200, &["dockerd".to_owned()]);
+    run(12, 11, &a, 200, &shim(&b));
+    // With the cgroup namespace of the host its containers are beside it, and one of those may have an engine too.
+    run(13, 12, &b, 300, &["dockerd".to_owned()]);
+    run(14, 13, &b, 300, &shim(&c));
+    run(15, 14, &format!("{b}{c}"), 400, &["sh".to_owned()]);
+    // One without a cgroup of its own, and one whose maker has ended: the shim of the outer one took it in.
+    run(16, 12, &a, 500, &["sh".to_owned()]);
+    run(17, 10, &format!("{a}{d}"), 600, &["sh".to_owned()]);
+    // A container of the host's own that was put below another one's cgroup.
+    let below = format!("{a}{e}");
+    run(20, 1, "/docker.service", 100, &shim(&e));
+    run(21, 20, &below, 700, &["sh".to_owned()]);
+    let state = format!(
+        r#"{{"init_process_pid":21,"cgroup_paths":{{"":"/sys/fs/cgroup{below}"}},"config":{{"labels":["bundle=/b"]}}}}"#
+    );
+    host.write(&format!("run/docker/runtime-runc/moby/{}/state.json", "e".repeat(64)), &state);
+    assert_eq!(members(&host), [(a, vec![11, 12, 13, 14, 15, 16, 17]), (below, vec![21])]);
+}
+
+#[test]
+fn a_host_in_a_container_is_around_nothing() {
+    let (node, pod) = ("a".repeat(64), "b".repeat(64));
+    let host = Host::new();
+    fs::write(host.path("proc/1/cgroup"), format!("0::/docker/{node}/init.scope\n")).expect("written");
+    host.process(10, 1, &format!("/docker/{node}/system"), 100, &["containerd-shim-runc-v2", "-id", &pod]);
+    let inner = format!("/docker/{node}/kubepods/{pod}");
+    host.process(11, 10, &inner, 200, &["sh"]);
+    assert!(members(&host).contains(&(inner, vec![11])), "{:?}", members(&host));
 }
 
 #[test]
