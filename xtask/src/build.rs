@@ -10,6 +10,7 @@ use crate::flags::BuildFlags;
 use crate::project::Project;
 use crate::say;
 use crate::setup::{self, Ebpf};
+use crate::strip;
 
 /// Set by a caller's environment for ordinary crates; none of it is for the BPF target.
 const NOT_FOR_BPF: [&str; 6] = [
@@ -43,7 +44,8 @@ pub(crate) fn object(project: &Project, ebpf: &Ebpf) -> anyhow::Result<()> {
     say::step(format!("building the eBPF object with {ebpf}"));
     bpf_cargo(project, ebpf, "build").run().context("the eBPF object does not build")?;
     let built = project.target.join("ebpf").join(bpf_target()).join("release/bulkhead-ebpf");
-    copy_if_changed(&built, &project.object())
+    let built = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    write_if_changed(&strip::without_dwarf(&built)?, &project.object())
 }
 
 /// A cargo command, `build`, `check` or `clippy`, for the eBPF crate with its own toolchain, flags and folder.
@@ -64,9 +66,8 @@ fn bpf_target() -> &'static str {
     if cfg!(target_endian = "big") { "bpfeb-unknown-none" } else { "bpfel-unknown-none" }
 }
 
-/// Copies, but leaves an equal file and its time alone: the daemon is rebuilt only for a new object.
-fn copy_if_changed(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let new = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+/// Writes, but leaves an equal file and its time alone: the daemon is rebuilt only for a new object.
+fn write_if_changed(new: &[u8], to: &Path) -> anyhow::Result<()> {
     if fs::read(to).is_ok_and(|old| old == new) {
         return Ok(());
     }

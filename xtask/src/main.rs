@@ -15,6 +15,7 @@ mod project;
 mod run;
 mod say;
 mod setup;
+mod strip;
 mod test;
 mod vm;
 
