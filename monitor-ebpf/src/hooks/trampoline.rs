@@ -109,15 +109,25 @@ at_exit! {
     exit_io_uring_setup: IoUringSetup by sensitive::leave_rare;
 }
 
-/// End of [`Call::Sendfile`], which servers make all the time: told by its arguments, before anything else is done.
-#[fexit]
-fn exit_sendfile(ctx: FExitContext) -> i32 {
-    preempt::off(|| {
-        if splice::is_wanted(Call::Sendfile, &regs::arguments(registers(&ctx))) {
-            at_exit(&ctx, Call::Sendfile, false, splice::leave_splice);
+macro_rules! at_sendfile {
+    ($( $program:ident: $compat:literal, $arguments:path; )+) => {$(
+        /// End of [`Call::Sendfile`], which servers make all the time: told by its arguments, before anything else is done.
+        #[fexit]
+        fn $program(ctx: FExitContext) -> i32 {
+            preempt::off(|| {
+                if splice::is_wanted(Call::Sendfile, &$arguments(registers(&ctx))) {
+                    at_exit(&ctx, Call::Sendfile, $compat, splice::leave_splice);
+                }
+            });
+            0
         }
-    });
-    0
+    )+};
+}
+
+at_sendfile! {
+    exit_sendfile: false, regs::arguments;
+    exit_sendfile_32: true, regs::compat_arguments;
+    exit_sendfile_old_32: true, regs::compat_arguments;
 }
 
 macro_rules! at_failed_exec {

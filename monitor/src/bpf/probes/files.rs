@@ -120,9 +120,14 @@ pub(super) const SPLICE: Sensor = Sensor {
     rungs: &[
         Rung {
             level: Level::Trampoline,
-            probes: &[fexit("do_splice", &["do_splice"]), call!("exit_sendfile", "sendfile64")],
-            unseen: "vmsplice of a file that is mapped; sendfile by 32-bit programs, and of files without the right to \
-                     execute; executable files into pipes after the first time in a program",
+            probes: &[
+                fexit("do_splice", &["do_splice"]),
+                call!("exit_sendfile", "sendfile64"),
+                call32!("exit_sendfile_32", "sendfile64"),
+                optional(fexit("exit_sendfile_old_32", &["__ia32_compat_sys_sendfile"])),
+            ],
+            unseen: "vmsplice of a file that is mapped; sendfile of files without the right to execute; executable files into \
+                     pipes after the first time in a program",
         },
         Rung {
             level: Level::Syscall,

@@ -8,7 +8,9 @@ use crate::{Usage, Words, namespace};
 const OPEN: u32 = 5;
 const MOUNT: u32 = 21;
 const SOCKETCALL: u32 = 102;
+const SENDFILE: u32 = 187;
 const SETUID32: u32 = 213;
+const SENDFILE64: u32 = 239;
 const OPENAT: u32 = 295;
 const UNSHARE: u32 = 310;
 const SETNS: u32 = 346;
@@ -105,6 +107,22 @@ fn connect_unix(path: &std::ffi::CString) -> Ret {
     let args = [socket.value as u32, low.put(&address), address.len() as u32];
     let args: Vec<u8> = args.into_iter().flat_map(u32::to_ne_bytes).collect();
     int80(SOCKETCALL, &[SOCKETCALL_CONNECT, low.put(&args)])
+}
+
+/// `sendfile` of 32-bit programs, which have two: with offsets of 32 and of 64 bits.
+pub(crate) fn sendfile(number: SendfileNumber, from: i32, to: i32, bytes: usize) -> Ret {
+    let number = match number {
+        SendfileNumber::Old => SENDFILE,
+        SendfileNumber::Wide => SENDFILE64,
+    };
+    int80(number, &[to as u32, from as u32, 0, bytes as u32])
+}
+
+/// Which of the two.
+#[derive(Clone, Copy)]
+pub(crate) enum SendfileNumber {
+    Old,
+    Wide,
 }
 
 pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {

@@ -3,6 +3,7 @@
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use crate::compat::{self, SendfileNumber};
 use crate::sys::{self, Ret, c_string, plain, ret_of};
 use crate::{Usage, Words};
 
@@ -48,7 +49,9 @@ fn failed(error: std::io::Error) -> Ret {
 }
 
 pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
-    if !["splice-to-pipe", "splice-to", "sendfile-to"].contains(&verb) {
+    if !["splice-to-pipe", "splice-to", "sendfile-to", "compat-sendfile-to", "compat-sendfile64-to"]
+        .contains(&verb)
+    {
         return Ok(None);
     }
     let file = sys::open(&c_string(words.word("path")?), libc::O_RDONLY | libc::O_CLOEXEC);
@@ -64,6 +67,12 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
         let to = ends.first().map(AsRawFd::as_raw_fd);
         match to {
             Some(to) if verb == "sendfile-to" => sendfile(file, to),
+            Some(to) if verb == "compat-sendfile-to" => {
+                compat::sendfile(SendfileNumber::Old, file, to, BYTES)
+            }
+            Some(to) if verb == "compat-sendfile64-to" => {
+                compat::sendfile(SendfileNumber::Wide, file, to, BYTES)
+            }
             _ => through_pipe(file, to).unwrap_or_else(failed),
         }
     })))
