@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use crate::flags::GuestFile;
 use crate::project::{Project, find_program};
 use crate::vm::cpio::Archive;
-use crate::vm::kernels::Layout;
+use crate::vm::kernels::{BREAKABLE, Layout};
 
 /// The folders a host has, for mounts and for programs that expect them.
 const FOLDERS: [&str; 12] = [
@@ -55,9 +55,13 @@ pub(crate) fn write(project: &Project, payload: &Payload<'_>, out: &Path) -> any
     let engines = u8::from(payload.engines);
     let env = format!("BULKHEAD_CGROUP={}\nBULKHEAD_ENGINES={engines}\n", payload.layout);
     pack.archive.file("/guest/env", 0o644, env.as_bytes());
-    for module in payload.modules.iter().filter(|_| payload.engines) {
+    for module in payload.modules {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
-        pack.program(module, &format!("/guest/modules/{name}"))?;
+        if name == BREAKABLE {
+            pack.program(module, &format!("/guest/{name}"))?;
+        } else if payload.engines {
+            pack.program(module, &format!("/guest/modules/{name}"))?;
+        }
     }
     pack.archive.file("/guest/cmd", 0o644, format!("{}\n", payload.command).as_bytes());
     pack.archive.file(

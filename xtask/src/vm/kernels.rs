@@ -87,7 +87,9 @@ impl Kernel {
     pub(crate) fn cached(&self, project: &Project) -> Option<Image> {
         let folder = self.folder(project);
         let (vmlinuz, release) = (folder.join("vmlinuz"), read_trimmed(&folder.join("release"))?);
-        let kept = fs::read_dir(folder.join("modules")).ok()?;
+        // What was kept for an earlier list may lack a module of this one.
+        let listed = fs::read_to_string(folder.join(LIST)).ok()?;
+        let kept = fs::read_dir(folder.join("modules")).ok().filter(|_| listed == list())?;
         let modules = kept.filter_map(Result::ok).map(|entry| entry.path()).collect();
         vmlinuz.is_file().then_some(Image { vmlinuz, release, modules })
     }
@@ -104,12 +106,14 @@ impl Kernel {
         )?;
         let folder = self.folder(project);
         let suite = Suite::open(project, &folder.join("apt"), &self.suite)?;
-        let package = resolve(&suite, &self.meta.replace("{arch}", &arch))?;
-        say::note(format!("downloading {package}"));
-        let deb = suite.download(&package)?;
+        let (package, modules) = resolve(&suite, &self.meta.replace("{arch}", &arch))?;
         let unpacked = folder.join("unpacked");
         fs::remove_dir_all(&unpacked).ok();
-        project.cmd("dpkg-deb").arg("-x").arg(&deb).arg(&unpacked).run()?;
+        for package in [Some(&package), modules.as_ref()].into_iter().flatten() {
+            say::note(format!("downloading {package}"));
+            let deb = suite.download(package)?;
+            project.cmd("dpkg-deb").arg("-x").arg(&deb).arg(&unpacked).run()?;
+        }
         let release = package.splitn(3, '-').nth(2).unwrap_or(&package).to_owned();
         let candidates = [format!("boot/vmlinuz-{release}"), format!("usr/lib/modules/{release}/vmlinuz")]
             .map(|path| unpacked.join(path));
@@ -121,6 +125,7 @@ impl Kernel {
         let vmlinuz = folder.join("vmlinuz");
         fs::copy(found, &vmlinuz).with_context(|| format!("cannot write {}", vmlinuz.display()))?;
         keep_modules(project, &unpacked, &release, &folder.join("modules"))?;
+        fs::write(folder.join(LIST), list()).context("cannot note the kernel's modules")?;
         fs::write(folder.join("release"), format!("{release}\n"))
             .context("cannot note the kernel's release")?;
         // The other modules and the package lists are large.
@@ -136,8 +141,18 @@ impl Kernel {
     }
 }
 
-/// Modules that engines want, by their paths below those of the kernel: each layer of an image is a folder of an overlay.
-const MODULES: [&str; 1] = ["kernel/fs/overlayfs/overlay.ko"];
+/// The module that scenarios break: a small one that nothing needs.
+pub(crate) const BREAKABLE: &str = "dummy.ko";
+
+/// Modules by their paths below those of the kernel. Engines want the first: each layer of an image is a folder of an
+/// overlay.
+const MODULES: [&str; 2] = ["kernel/fs/overlayfs/overlay.ko", "kernel/drivers/net/dummy.ko"];
+/// Where it is noted which of them were looked for.
+const LIST: &str = "modules.list";
+
+fn list() -> String {
+    MODULES.join("\n")
+}
 
 /// Keeps the few modules that guests load, as the kernel loads them: not compressed.
 fn keep_modules(project: &Project, unpacked: &Path, release: &str, into: &Path) -> anyhow::Result<()> {
@@ -160,16 +175,18 @@ fn keep_modules(project: &Project, unpacked: &Path, release: &str, into: &Path) 
     Ok(())
 }
 
-/// Follows a meta package to the package that holds the image.
+/// Follows a meta package to the package that holds the image, and to the one that holds its modules if that is another.
 ///
-/// Up to 6.x that is `linux-image-<release>`; from 7.x on this depends on `linux-binary-<release>`.
-fn resolve(suite: &Suite<'_>, meta: &str) -> anyhow::Result<String> {
+/// Up to 6.x both are `linux-image-<release>`; from 7.x on this depends on `linux-binary-<release>` and
+/// `linux-modules-<release>`.
+fn resolve(suite: &Suite<'_>, meta: &str) -> anyhow::Result<(String, Option<String>)> {
     let image = suite.depends(meta)?.into_iter().find(|name| is_image(name));
     let Some(image) = image else {
         bail!("{meta} depends on no kernel image");
     };
-    let binary = suite.depends(&image)?.into_iter().find(|name| name.starts_with("linux-binary-"));
-    Ok(binary.unwrap_or(image))
+    let parts = suite.depends(&image)?;
+    let part = |start: &str| parts.iter().find(|name| name.starts_with(start)).cloned();
+    Ok((part("linux-binary-").unwrap_or(image), part("linux-modules-")))
 }
 
 fn is_image(package: &str) -> bool {
