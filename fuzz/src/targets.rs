@@ -13,6 +13,7 @@ use monitor::container::bundle::parse_bundle;
 use monitor::container::{Layout, Registry, container_in_path, runtime};
 use monitor::detect::{DetectConfig, Detector, HostFacts};
 use monitor::dns::{MAX_ANSWERS, Message};
+use monitor::kmsg::{Line, Reports};
 use monitor::output::format::{Format, JsonFormat, TextFormat};
 use monitor::output::line::Style;
 use monitor::output::{
@@ -34,6 +35,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("cgroup_path", cgroup_path),
     ("layout", layout),
     ("dns", dns),
+    ("kmsg", kmsg),
 ];
 
 fn number(of: impl Hash) -> u64 {
@@ -184,4 +186,23 @@ fn dns(bytes: &[u8]) -> u64 {
     out[..HEADER_LEN].copy_from_slice(&head);
     let name = message.question().map(|question| question.name.as_bytes().len());
     number((record(&out), answers, name, message.is_malformed(), message.has_more()))
+}
+
+/// Records of the kernel's log, one a line.
+fn kmsg(bytes: &[u8]) -> u64 {
+    let mut reports = Reports::default();
+    let mut faults = Vec::new();
+    for record in bytes.split(|byte| *byte == b'\n') {
+        let Some(line) = Line::read(record) else { continue };
+        faults.extend(reports.line(&line, |_| None));
+    }
+    let ended = faults.len();
+    faults.extend(reports.silence());
+    for fault in &faults {
+        let parts = [&fault.title, &fault.function, &fault.place, &fault.comm];
+        assert!(parts.iter().all(|part| part.len() <= 256), "{fault:?}");
+    }
+    let kinds: Vec<_> =
+        faults.iter().map(|fault| (fault.report, fault.interrupt, fault.taints != 0)).collect();
+    number((ended, kinds))
 }

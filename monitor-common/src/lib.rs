@@ -18,4 +18,4 @@ pub mod policy;
 pub mod twice;
 
 /// Version of everything in this crate. The loader refuses an eBPF object that was built from another one.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;

@@ -76,6 +76,18 @@ pub struct TaskEntry {
     pub reserved: u32,
 }
 
+/// Value of `DEAD_THREADS`, by thread id: a thread that died of a signal while its process went on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadThread {
+    /// When, nanoseconds since boot.
+    pub died: u64,
+    /// Its process.
+    pub pid: u32,
+    /// Unused, 0.
+    pub reserved: u32,
+}
+
 /// Bits of [`TaskEntry::flags`].
 pub mod task_flags {
     /// A trusted runtime task that has not yet executed container content.

@@ -8,8 +8,8 @@ use monitor_common::counters::Counter;
 use monitor_common::event::EventKind;
 use monitor_common::network::Address;
 use monitor_common::policy::{
-    self, BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, FileId, FileName, TaskEntry,
-    daemon,
+    self, BULK_RING_BYTES, BudgetLimit, CgroupEntry, Config, ContainerEntry, DeadThread, FileId, FileName,
+    TaskEntry, daemon,
 };
 use monitor_common::twice;
 
@@ -37,6 +37,11 @@ pub(crate) static STORAGE: HashMap<u64, u64, 16_384> = HashMap::new();
 /// Tasks of containers and of trusted runtimes: 32,768 is the default `pid_max`.
 #[btf_map]
 pub(crate) static TASKS: HashMap<u32, TaskEntry, 32_768> = HashMap::new();
+
+/// Threads of containers that died of a signal while their process went on. Whoever reads of one in the kernel's log asks
+/// whose it was; one that others have pushed out costs a fault of the kernel its container.
+#[btf_map]
+pub(crate) static DEAD_THREADS: LruHashMap<u32, DeadThread, 1_024> = LruHashMap::new();
 
 /// Executables of runtimes and engines on this host.
 #[btf_map]

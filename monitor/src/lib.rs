@@ -11,6 +11,7 @@ pub mod diag;
 pub mod dns;
 pub mod engine;
 pub mod ingest;
+pub mod kmsg;
 pub mod output;
 pub mod pipeline;
 pub mod posture;

@@ -20,6 +20,7 @@ mod canary;
 mod ended;
 mod engines;
 mod executables;
+mod faults;
 mod postures;
 mod scanned;
 
@@ -41,6 +42,7 @@ pub struct Pipeline {
     arguments: Arguments,
     executables: executables::Executables,
     postures: postures::Postures,
+    faults: faults::Faults,
     canary: CanaryWatch,
     engines: Vec<StatusChange>,
     findings: u64,
@@ -72,6 +74,7 @@ impl Pipeline {
             arguments: Arguments::default(),
             executables: executables::Executables::default(),
             postures: postures::Postures::default(),
+            faults: faults::Faults::default(),
             canary: CanaryWatch::default(),
             engines: Vec::new(),
             findings: 0,
@@ -267,6 +270,11 @@ impl Pipeline {
         if count > 0 {
             let reason = loss_reason::UNANSWERED;
             self.emitter.emit(time, Body::Loss(Loss { reason, count, ..Loss::default() }));
+        }
+        let count = self.faults.take_over_budget();
+        if count > 0 {
+            let (reason, event) = (loss_reason::OVER_BUDGET, Some(EventKind::KernelFault));
+            self.emitter.emit(time, Body::Loss(Loss { reason, count, event, ..Loss::default() }));
         }
         let count = self.postures.take_uninspected();
         if count > 0 {

@@ -22,6 +22,7 @@ mod header;
 mod host_exec;
 mod io_uring;
 mod ioctl;
+mod kernel_fault;
 pub mod layer;
 mod memfd;
 mod memory;
@@ -61,6 +62,7 @@ pub use header::{HEADER_LEN, Header, flags};
 pub use host_exec::HostExec;
 pub use io_uring::{IoUring, IoUringOp};
 pub use ioctl::{Ioctl, cmd as ioctl_cmd};
+pub use kernel_fault::{KernelFault, report as fault_report};
 pub use memfd::Memfd;
 pub use memory::{Memory, kind as memory_kind};
 pub use module::{Module, op as module_op};
@@ -238,6 +240,8 @@ events! {
     IoUring(IoUring) = 124, "io_uring";
     /// An operation was submitted to an io_uring.
     IoUringOp(IoUringOp) = 125, "io_uring_op";
+    /// The kernel reported a fault of its own.
+    KernelFault(KernelFault) = 126, "kernel_fault";
     /// A file was renamed, linked, removed, made special, or its attributes were changed.
     FileChange(FileChange) = 52, "file_change";
     /// A control call on a terminal or a block device.

@@ -9,6 +9,7 @@ mod control;
 mod datagram;
 mod dns;
 mod exec_failed;
+mod exit;
 mod file;
 mod flood;
 mod host_exec;

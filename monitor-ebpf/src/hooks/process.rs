@@ -1,9 +1,9 @@
-//! Exec, fork, exit: scheduler tracepoints, which every kernel offers without trampolines.
+//! Exec and fork: scheduler tracepoints, which every kernel offers without trampolines.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use monitor_common::event::{EventKind, Exec, Exit, Fork, Namespace, exec_args, state_reason, transition};
+use monitor_common::event::{EventKind, Exec, Fork, Namespace, exec_args, state_reason, transition};
 use monitor_common::offsets::FieldId as F;
 use monitor_common::policy::{KEY_MNT_NS, TaskEntry, task_flags, trust};
 use monitor_common::twice as number;
@@ -361,39 +361,5 @@ fn try_fork(child: Task<Known>) -> Option<()> {
             out.submit(&parent, 0);
         }
     }
-    Some(())
-}
-
-/// `TP_PROTO(struct task_struct *p)`, from 6.16 on with `bool group_dead`; kernel
-/// `include/trace/events/sched.h`, called from `do_exit()` for every thread.
-#[btf_tracepoint(function = "sched_process_exit")]
-fn process_exit(_ctx: BtfTracePointContext) -> i32 {
-    twice::first(number::EXIT, || {
-        try_exit();
-    });
-    0
-}
-
-/// [`process_exit`] while that one is held.
-#[btf_tracepoint(function = "sched_process_exit")]
-fn process_exit_2(_ctx: BtfTracePointContext) -> i32 {
-    twice::second(number::EXIT, || {
-        try_exit();
-    });
-    0
-}
-
-#[inline(always)]
-fn try_exit() -> Option<()> {
-    let subject = Subject::current()?;
-    let task = Task::known();
-    if task.group_dead() {
-        filter::compare_creds(&subject, task);
-        if let Some(mut out) = reserve::<Exit, 0>(Ring::Bulk, EventKind::Exit, &subject) {
-            out.body(Exit { code: task.exit_code(), ppid: task.ppid() });
-            out.submit(&subject, 0);
-        }
-    }
-    let _ = TASKS.remove(&subject.tid);
     Some(())
 }

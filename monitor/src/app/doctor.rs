@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::start::{self, Host};
-use super::{no_resources, read_object, selftest};
+use super::{kmsg, no_resources, read_object, selftest};
 use crate::bpf::{self, Loaded, LoaderOptions};
 use crate::cli::{self, DoctorArgs, OutputFormat};
 use crate::diag::{Diagnostic, Exit};
@@ -34,6 +34,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<Exit, Diagnostic> {
     let kernel = bpf::load(&options, |_, _| Ok(())).map_err(|e| start::explain(&e))?;
     let mut loaded = kernel.loaded;
     selftest(&mut loaded, &host)?;
+    kmsg::open(&mut loaded);
     let engines = ask_engines(args)?;
     let text = match args.format {
         OutputFormat::Json => as_json(&loaded, &host, &engines),

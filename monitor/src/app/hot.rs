@@ -126,6 +126,7 @@ pub(super) fn run(source: Source, mut pipeline: Pipeline, inbox: &Inbox, edges: 
         }
         let horizon = if stop.is_some() { u64::MAX } else { before.saturating_sub(SETTLE_NS) };
         order.release(horizon, |record| pipeline.record(record));
+        pipeline.tell_faults(horizon);
         pipeline.short(before, order.take_short());
         while let Some(question) = pipeline.question() {
             if let Err(TrySendError::Full(question) | TrySendError::Disconnected(question)) =
@@ -175,7 +176,7 @@ pub(super) fn run(source: Source, mut pipeline: Pipeline, inbox: &Inbox, edges: 
         let _ = unwanted.set(nobody);
         wait = if more {
             Duration::ZERO
-        } else if order.is_waiting() || delivery.is_open() && pinned.is_some() {
+        } else if order.is_waiting() || pipeline.has_faults() || delivery.is_open() && pinned.is_some() {
             Duration::from_nanos(SETTLE_NS)
         } else if drained > 0 {
             BUSY

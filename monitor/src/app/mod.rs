@@ -11,6 +11,7 @@ mod engines;
 mod hash;
 mod hot;
 mod inspect;
+mod kmsg;
 mod network;
 mod pins;
 mod posture;
@@ -113,7 +114,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         without_fields: &args.without_field,
     };
     let nobody = pipeline.unwanted();
-    let Kernel { mut loaded, rings, mut control, mut accounts, unwanted, daemon, resumed } =
+    let Kernel { mut loaded, rings, mut control, mut accounts, unwanted, dead_threads, daemon, resumed } =
         bpf::load(&options, |control, unwanted| {
             unwanted.set(nobody)?;
             trusted.values().try_for_each(|(file, what)| control.trust(*file, *what))?;
@@ -144,6 +145,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         loaded.load_flood().map_err(|e| Diagnostic::new(Code::BpfRefused).note(e))?;
     }
     return_memory();
+    let kernel_log = kmsg::open(&mut loaded);
 
     let (mailbox, inbox) = Mailbox::new().map_err(no_resources)?;
     let (ask, questions) = sync_channel(QUESTIONS);
@@ -151,6 +153,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let hashes = args.hash.map(|limit| hash::start(limit << 20, mailbox.clone())).transpose()?;
     let postures = inspector.map(|inspector| inspect::start(inspector, mailbox.clone())).transpose()?;
     let edges = Edges { containers: ask, hashes, postures };
+    if let Some(log) = kernel_log {
+        kmsg::start(log, dead_threads, mailbox.clone())?;
+    }
     let hot = spawn("hot", move || hot::run(source, pipeline, &inbox, &edges))?;
     let running = match found {
         Some(running) => running,

@@ -18,6 +18,7 @@ use super::calls::Calls;
 use super::cgroup;
 use super::control::{Control, Unwanted};
 use super::daemon::{Daemon, object_id};
+use super::dead_threads::DeadThreads;
 use super::kfunc::{self, Functions};
 use super::link::Links;
 use super::log::KernelLog;
@@ -140,6 +141,8 @@ pub struct Kernel {
     pub accounts: Accounts,
     /// What the kernel side leaves out.
     pub unwanted: Unwanted,
+    /// Its notes about threads that died.
+    pub dead_threads: DeadThreads,
     /// What the daemon says of itself.
     pub daemon: Daemon,
     /// If these are an earlier daemon's programs.
@@ -153,6 +156,7 @@ pub(super) struct Parts {
     pub(super) control: Control,
     pub(super) calls: Calls,
     pub(super) unwanted: Unwanted,
+    pub(super) dead_threads: DeadThreads,
 }
 
 impl Parts {
@@ -163,6 +167,7 @@ impl Parts {
             control: Control::take(maps)?,
             calls: Calls::take(maps)?,
             unwanted: Unwanted::take(maps)?,
+            dead_threads: DeadThreads::take(maps)?,
         })
     }
 }
@@ -212,7 +217,7 @@ pub fn load(
     if let Some(pins) = options.pins {
         maps.pin(&pins.maps()).map_err(LoadError::Pins)?;
     }
-    let Parts { mut accounts, rings, mut control, mut calls, mut unwanted } =
+    let Parts { mut accounts, rings, mut control, mut calls, mut unwanted, dead_threads } =
         Parts::take(&mut maps).map_err(LoadError::Object)?;
     let mut daemon = Daemon::take(&mut maps).map_err(LoadError::Object)?;
     daemon.set(place::PID, u64::from(std::process::id())).map_err(LoadError::Object)?;
@@ -266,7 +271,7 @@ pub fn load(
         self_test_is_whole: lacking.of_program(SELF_TEST).next().is_none(),
         lacking_fields: lacking.names(),
     };
-    Ok(Kernel { loaded, rings, control, accounts, unwanted, daemon, resumed: None })
+    Ok(Kernel { loaded, rings, control, accounts, unwanted, dead_threads, daemon, resumed: None })
 }
 
 fn create(

@@ -15,6 +15,8 @@ pub enum Level {
     Event,
     /// One program at the end of every system call.
     Syscall,
+    /// No program: the kernel's log.
+    Log,
 }
 
 impl Level {
@@ -24,6 +26,7 @@ impl Level {
             Self::Trampoline => "trampoline",
             Self::Event => "event",
             Self::Syscall => "syscall",
+            Self::Log => "log",
         }
     }
 }
@@ -136,6 +139,8 @@ mod files;
 const REFUSED: &str = "calls that seccomp refuses";
 mod kernel;
 mod tasks;
+
+pub use kernel::KERNEL_LOG;
 
 const SECCOMP: &str =
     "calls that seccomp refuses; 32-bit calls as calls (their effect is seen as a change of state)";
@@ -348,4 +353,5 @@ pub static SENSORS: &[Sensor] = &[
     kernel::BPF,
     kernel::PERF_EVENT,
     kernel::IO_URING,
+    kernel::KERNEL_LOG,
 ];

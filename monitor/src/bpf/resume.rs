@@ -56,7 +56,8 @@ fn go_on(
     mut daemon: Daemon,
     prepare: impl FnOnce(&mut Control, &mut Unwanted) -> Result<(), String>,
 ) -> Result<Kernel, String> {
-    let Parts { mut accounts, rings, mut control, calls, mut unwanted } = Parts::take(&mut maps)?;
+    let Parts { mut accounts, rings, mut control, calls, mut unwanted, dead_threads } =
+        Parts::take(&mut maps)?;
     let resumed = Resumed { alive: daemon.get(place::ALIVE)?, told: daemon.read_told()? };
     daemon.set(place::PID, u64::from(std::process::id()))?;
     prepare(&mut control, &mut unwanted)?;
@@ -71,7 +72,7 @@ fn go_on(
     }
     accounts.watch(programs.into_iter());
     let loaded = Loaded::resumed(calls, daemon.states()?);
-    Ok(Kernel { loaded, rings, control, accounts, unwanted, daemon, resumed: Some(resumed) })
+    Ok(Kernel { loaded, rings, control, accounts, unwanted, dead_threads, daemon, resumed: Some(resumed) })
 }
 
 /// Pins what is not a map of the object: rings, programs, links.

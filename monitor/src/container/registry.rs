@@ -235,6 +235,8 @@ impl Registry {
                     return self.enter(&ev.header, &state, procs);
                 }
             }
+            // Told later than it was: its process, and the container with it, may be gone by now.
+            EventKind::KernelFault => return None,
             _ => {}
         }
         self.first_seen(&ev.header, procs)

@@ -1,8 +1,8 @@
-//! D14: processes that are killed by faults, one after the other.
+//! D14: processes that are killed by faults, one after the other; D14-oops: faults of the kernel itself.
 
-use monitor_common::event::Exit;
+use monitor_common::event::{Exit, KernelFault, fault_report};
 
-use super::context::{Context, Sink, compared, observed};
+use super::context::{Context, Sink, compared, observed, push_bytes};
 use super::memory::Memory;
 use super::rules::Rule;
 use super::types::{Outcome, Severity, Value};
@@ -61,5 +61,26 @@ pub(super) fn check(cx: &Context<'_>, e: &Exit, memory: &mut Memory, sink: &mut 
             observed("milliseconds", Value::Number(took / 1_000_000)),
             observed("last_signal", Value::Word(name)),
         ]
+    });
+}
+
+/// What the kernel reported, in the words of its event.
+fn report(fault: &KernelFault) -> &'static str {
+    let known = fault_report::NAMES.iter().find(|(report, _)| *report == u64::from(fault.report));
+    known.map_or("unknown", |(_, name)| name)
+}
+
+pub(super) fn check_kernel(cx: &Context<'_>, fault: &KernelFault, sink: &mut Sink<'_>) {
+    let severity = match fault.report {
+        fault_report::WARNING | fault_report::UBSAN => Severity::Notice,
+        _ if fault.interrupt != 0 => Severity::Warning,
+        _ => Severity::Critical,
+    };
+    // The act behind it is not seen, nor whether it had its effect.
+    sink.report(Rule::D14Oops, severity, Outcome::Attempted, || {
+        let mut evidence = vec![observed("report", Value::Word(report(fault)))];
+        push_bytes(&mut evidence, "function", cx.ev.string(1).bytes);
+        push_bytes(&mut evidence, "place", cx.ev.string(2).bytes);
+        evidence
     });
 }

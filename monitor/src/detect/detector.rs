@@ -188,6 +188,7 @@ impl Detector {
             Payload::IoUring(r) => tracing::check_ring(&cx, r, &mut sink),
             Payload::IoUringOp(o) => tracing::check_operation(&cx, o, &mut sink),
             Payload::Exit(e) => crash::check(&cx, e, &mut self.memory, &mut sink),
+            Payload::KernelFault(f) => crash::check_kernel(&cx, f, &mut sink),
             Payload::Fork(_)
             | Payload::Bind(_)
             | Payload::Listen(_)

@@ -247,6 +247,7 @@ rules! {
     D09 = kernel::D09;
     D10 = kernel::D10;
     D14 = kernel::D14;
+    D14Oops = kernel::D14_OOPS;
     B29 = kernel::B29;
     D15 = kernel::D15;
     A06 = kernel::A06;

@@ -218,6 +218,8 @@ pub mod loss_reason {
     pub const UNINSPECTED: &str = "uninspected";
     /// Looks at containers' files were given up, or not begun, because file systems did not answer.
     pub const UNANSWERED: &str = "unanswered";
+    /// The kernel wrote over records of its log before they were read.
+    pub const LOG_OVERWRITTEN: &str = "log_overwritten";
     /// A sink could not keep up.
     pub const SINK_FULL: &str = "sink_full";
     /// This reader of the socket did not keep up.
@@ -238,6 +240,7 @@ pub mod loss_reason {
         UNHASHED,
         UNINSPECTED,
         UNANSWERED,
+        LOG_OVERWRITTEN,
         SINK_FULL,
         SLOW_READER,
     ];

@@ -11,7 +11,7 @@ use crate::output::{Clock, Kinds, Lane, LaneFormat, Limits, Sequence, queue};
 
 mod bad_input;
 
-fn bytes(kind: EventKind, payload: &impl Record, header: Header, strings: &[&[u8]]) -> Vec<u8> {
+pub(super) fn bytes(kind: EventKind, payload: &impl Record, header: Header, strings: &[&[u8]]) -> Vec<u8> {
     fn size<R: Record>(_: &R) -> usize {
         R::SIZE
     }
@@ -29,7 +29,7 @@ fn bytes(kind: EventKind, payload: &impl Record, header: Header, strings: &[&[u8
     out
 }
 
-fn lines(feed: impl FnOnce(&mut Pipeline)) -> Vec<serde_json::Value> {
+pub(super) fn lines(feed: impl FnOnce(&mut Pipeline)) -> Vec<serde_json::Value> {
     let (outbox, mut inbox) = queue(Limits::default());
     let mut emitter = Emitter::new("n", Clock::default(), Sequence::default());
     let format = LaneFormat::Json;
@@ -52,7 +52,7 @@ fn lines(feed: impl FnOnce(&mut Pipeline)) -> Vec<serde_json::Value> {
     found
 }
 
-fn entry(time: u64) -> Vec<Vec<u8>> {
+pub(super) fn entry(time: u64) -> Vec<Vec<u8>> {
     let state = State { reason: state_reason::ENTRY, mnt_ns: 100, user_ns: 1, ..State::default() };
     let exec = Exec { transition: transition::ENTRY, exe_mnt_ns: 100, exe_nlink: 1, ..Exec::default() };
     let header = Header { time, ..Header::default() };

@@ -70,6 +70,7 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("D09", &["sensitive_call"]),
     ("D10", &["sensitive_call"]),
     ("D14", &["process"]),
+    ("D14-oops", &["kernel_log", "process"]),
     ("B29", &["splice"]),
     ("D15", &["sensitive_call"]),
     ("A06", &["namespace", "process", "mount"]),
@@ -105,7 +106,13 @@ pub(super) const PARTS: &[(&str, &str)] = &[
         "by the path that the call names, in full and without links; not relative paths, descriptors of detached mounts, \
              or ways around by /proc/<pid>/root",
     ),
-    ("D14", "bursts of deaths by faults; not kernel warnings, nor heap spraying"),
+    (
+        "D14",
+        "bursts of deaths by faults; faults of the kernel that it reports in its log and lives to tell, in a task of a container: \
+             oopses, failed assertions, warnings; KASAN, KFENCE, KMSAN and UBSAN where the kernel is built with them, which no \
+             kernel of the tests is, and warnings, are tested on texts alone; not heap spraying, which is worth no more than a \
+             score, and there is none",
+    ),
     (
         "B29",
         "pages of executable files on their way into pipes, UDP and ESP-in-TCP sockets, and of any file to AF_ALG by splice; not \

@@ -14,6 +14,7 @@ mod mutate;
 mod nested;
 mod nested_engine;
 mod older;
+mod oops;
 mod owners;
 mod pinned;
 mod pods;
@@ -259,7 +260,8 @@ impl Stage {
         owners::run(self, rung, tally)?;
         engines::run(self, rung, tally)?;
         faults::run(self, rung, tally)?;
-        reverse::run(self, rung, tally)
+        reverse::run(self, rung, tally)?;
+        oops::run(self, rung, tally)
     }
 
     /// What the daemon said beside what scenarios asked for.

@@ -162,3 +162,17 @@ pub(super) const IO_URING: Sensor = Sensor {
     ],
     canaries: &["io_uring", "io_uring_op.openat"],
 };
+
+/// The one sensor that is no program; `app/kmsg.rs` reads the log.
+pub const KERNEL_LOG: Sensor = Sensor {
+    name: "kernel_log",
+    about: "oopses and warnings of the kernel, with the task that they were in",
+    required: false,
+    rungs: &[Rung {
+        level: Level::Log,
+        probes: &[],
+        unseen: "faults of which the kernel does not live to tell, what it tells while nobody reads its log, and what it tells \
+                 in other words",
+    }],
+    canaries: &[],
+};

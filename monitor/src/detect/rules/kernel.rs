@@ -164,6 +164,23 @@ pub(super) const D14: RuleInfo = RuleInfo {
              what else the container did at that time.",
 };
 
+pub(super) const D14_OOPS: RuleInfo = RuleInfo {
+    id: "D14-oops",
+    title: "Kernel fault in a task of the container",
+    severity: Severity::Critical,
+    behaviours: &["D14"],
+    attack: &["T1068", "T1611"],
+    invariant: None,
+    what: "The kernel reported a fault of its own while a process of the container ran in it: an oops, a failed assertion, or \
+           what KASAN, KFENCE or KMSAN found. An exploit of the kernel that misses, or that has done its work and cannot clean \
+           up, looks like this, and whatever it has written to the kernel's memory may still be there. A warning if it was in \
+           an interrupt, which may only have come while that process ran; what the kernel itself calls a warning, or UBSAN \
+           found, is a notice.",
+    benign: "A bug of the kernel or of a driver that an ordinary program runs into, and broken hardware: the same fault then \
+             comes in other programs, and on other hosts with that kernel. Look up the function, and bring the kernel up to \
+             date. A kernel that has oopsed is to be booted anew whatever the reason.",
+};
+
 pub(super) const D15: RuleInfo = RuleInfo {
     id: "D15",
     title: "State of the whole host changed",

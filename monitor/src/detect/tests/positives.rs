@@ -39,6 +39,7 @@ pub(super) fn positives() -> Vec<(&'static str, Vec<Rec>)> {
         ("A13", vec![secure::exec("", "", |_| ())]),
         ("B10", vec![mask::umount("/proc/kcore", 0, 0)]),
         ("D14", crash::burst()),
+        ("D14-oops", vec![crash::fault(1, 0)]),
         ("B29", vec![splice::file(1, 1, 4)]),
         ("B14", vec![outside::ptrace(0, 1, 0, |_| ())]),
         ("A10", vec![outside::ptrace(0, 2, 0, |_| ())]),

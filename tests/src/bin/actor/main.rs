@@ -14,6 +14,7 @@ mod detour;
 mod dns;
 mod file;
 mod kernel;
+mod module;
 mod mount;
 mod namespace;
 mod net;
@@ -73,6 +74,7 @@ fn act(verb: &str, words: &mut Words) -> Result<Ret, Usage> {
         within::act,
         task::act,
         kernel::act,
+        module::act,
         socket::act,
         splice::act,
         dns::act,

@@ -1,0 +1,16 @@
+//! The reader of the kernel's log, as `/dev/kmsg` gives it (kernel `Documentation/ABI/testing/dev-kmsg`): lines, and the
+//! reports about faults of the kernel itself among them. Takes any bytes; reads no file and no clock.
+//!
+//! What a line says is the kernel's, but parts of it are not: the name of a task is chosen by whoever runs in it, and some
+//! lines begin with one. `traps: Oops: 0000 [#1]` is no report, and no more is `Oops: 0000 [#1][77]: segfault at 0`, from a
+//! process that is called so. Lines are therefore matched from their first byte to their last.
+
+mod line;
+mod report;
+mod title;
+
+#[cfg(test)]
+mod tests;
+
+pub use line::Line;
+pub use report::{Fault, Reports, Whose};

@@ -1,0 +1,331 @@
+//! Reports as kernels print them, and lines that are none.
+
+use monitor_common::event::fault_report as report;
+
+use super::title::Title;
+use super::*;
+use logs::{NAMED, OOPSES};
+
+mod logs;
+
+/// A line with which every report goes on.
+const TASK: &str = "CPU: 3 PID: 77 Comm: x Not tainted 6.1.0 #1";
+
+fn read(log: &str) -> Vec<Fault> {
+    let mut reports = Reports::default();
+    let mut faults = Vec::new();
+    for record in log.lines() {
+        let Some(line) = Line::read(record.as_bytes()) else { continue };
+        faults.extend(reports.line(&line, |tid| Some(Whose { pid: tid, started: None })));
+    }
+    faults.extend(reports.silence());
+    faults
+}
+
+/// Lines of the kernel.
+fn kernel(lines: &[&str]) -> Vec<Fault> {
+    let log: Vec<String> = lines.iter().enumerate().map(|(n, text)| format!("4,{n},1,-;{text}")).collect();
+    read(&log.join("\n"))
+}
+
+#[track_caller]
+fn one(lines: &[&str]) -> Fault {
+    let [fault] = <[Fault; 1]>::try_from(kernel(lines)).unwrap();
+    fault
+}
+
+#[test]
+fn an_oops_of_each_kernel() {
+    for (log, title, function, tid) in OOPSES {
+        let [fault] = <[Fault; 1]>::try_from(read(log)).unwrap();
+        assert_eq!((fault.report, fault.tid, fault.interrupt), (report::INVALID_OPCODE, tid, false));
+        assert_eq!(
+            (fault.title.as_slice(), fault.function.as_slice()),
+            (title.as_bytes(), function.as_bytes())
+        );
+        assert_eq!((fault.comm.as_slice(), fault.taints), (&b"actor"[..], 1 << 13));
+        assert_eq!(fault.process, Some(Whose { pid: tid, started: None }));
+        for named in NAMED {
+            assert_eq!(read(&format!("{named}\n{log}\n{named}")).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_report_that_is_cut_anywhere_tells_its_task_or_nothing() {
+    for (log, _, _, tid) in OOPSES {
+        let lines: Vec<&str> = log.lines().collect();
+        for end in 0..lines.len() {
+            let found = read(&lines[..end].join("\n"));
+            assert_eq!(found.len(), usize::from(end >= 3), "{end} lines");
+            assert!(found.iter().all(|fault| fault.tid == tid));
+        }
+        for end in 0..log.len() {
+            read(&log[..end]);
+        }
+    }
+}
+
+#[test]
+fn every_first_line() {
+    for (title, wanted) in [
+        ("BUG: kernel NULL pointer dereference, address: 0000000000000010", report::NULL_POINTER),
+        ("BUG: unable to handle page fault for address: ffffc90000000000", report::PAGE_FAULT),
+        ("Unable to handle kernel paging request at virtual address dead000000000108", report::PAGE_FAULT),
+        ("general protection fault: 0000 [#1] SMP PTI", report::GENERAL_PROTECTION),
+        (
+            "general protection fault, probably for non-canonical address 0xdead000000000108: 0000 [#2] PREEMPT SMP NOPTI",
+            report::GENERAL_PROTECTION,
+        ),
+        (
+            "Oops: general protection fault, probably for non-canonical address 0xdead000000000108: 0000 [#1] SMP KASAN",
+            report::GENERAL_PROTECTION,
+        ),
+        ("Oops: 0002 [#1] SMP NOPTI", report::OOPS),
+        ("Oops: Oops: 0002 [#1] SMP NOPTI", report::OOPS),
+        ("divide error: 0000 [#1]", report::OOPS),
+        ("Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP", report::OOPS),
+        ("Internal error: Oops - BUG: 00000000f2000800 [#1] SMP", report::BUG),
+        ("kernel BUG at mm/slub.c:4023!", report::BUG),
+        ("BUG: Bad page state in process x  pfn:12345", report::BUG),
+        ("BUG: KASAN: slab-out-of-bounds in f+0x12/0x34 [m]", report::KASAN),
+        ("BUG: KASAN: use-after-free in f+0x12/0x34", report::KASAN),
+        ("BUG: KFENCE: use-after-free read in f+0x12/0x34", report::KFENCE),
+        ("BUG: KMSAN: uninit-value in f+0x12/0x34", report::KMSAN),
+        ("UBSAN: array-index-out-of-bounds in fs/jfs/jfs_dmap.c:2949:15", report::UBSAN),
+        ("UBSAN: shift-out-of-bounds in net/x.c:7:1", report::UBSAN),
+    ] {
+        let fault = one(&[title, "something between", TASK, "RIP: 0010:g+0x1/0x2", "Call Trace:", " <TASK>"]);
+        assert_eq!((fault.report, fault.tid, fault.cpu), (wanted, 77, 3), "{title}");
+        assert_eq!(fault.title, title.as_bytes());
+        let sanitizer = matches!(wanted, report::KASAN | report::KFENCE | report::KMSAN);
+        assert!(fault.function.starts_with(if sanitizer { b"f+" } else { b"g+" }), "{fault:?}");
+        // Nothing comes before it, and after it only where the kernel tells more there.
+        let (before, after) = (format!("x{title}"), format!("{title}[7]: segfault at 0"));
+        let is_exception = title.contains("[#");
+        let tells_more =
+            ["BUG: kernel NULL", "BUG: unable", "Unable", "BUG: Bad"].iter().any(|s| title.starts_with(s));
+        assert_eq!(Title::read(before.as_bytes()).is_some(), is_exception, "{before}");
+        assert_eq!(Title::read(after.as_bytes()).is_some(), tells_more, "{after}");
+    }
+}
+
+#[test]
+fn warnings_of_old_and_new_kernels() {
+    for (title, place, function) in [
+        ("WARNING: CPU: 3 PID: 77 at kernel/x.c:12 f+0x1/0x20", "kernel/x.c:12", "f+0x1/0x20"),
+        ("WARNING: CPU: 3 PID: 77 at net/y-z.h:12 f+0x1/0x20 [m]", "net/y-z.h:12", "f+0x1/0x20 [m]"),
+        ("WARNING: CPU: 3 PID: 77 at f+0x1/0x20 [m]", "", "f+0x1/0x20 [m]"),
+        ("WARNING: kernel/x.c:12 at f+0x1/0x20, CPU#3: a/b, CPU#9: 1/77", "kernel/x.c:12", "f+0x1/0x20"),
+        ("WARNING: at f+0x1/0x20 [m], CPU#3: x/77", "", "f+0x1/0x20 [m]"),
+    ] {
+        let fault = one(&[
+            title,
+            "Modules linked in:",
+            TASK,
+            "RIP: 0010:g+0x1/0x2",
+            "---[ end trace 0000000000000000 ]---",
+        ]);
+        assert_eq!((fault.report, fault.tid, fault.cpu), (report::WARNING, 77, 3), "{title}");
+        assert_eq!(
+            (fault.place.as_slice(), fault.function.as_slice()),
+            (place.as_bytes(), function.as_bytes())
+        );
+        assert!(fault.is_warning());
+        assert_eq!(one(&[title]).tid, 77, "the task is in the first line");
+    }
+    for odd in [
+        "WARNING: possible circular locking dependency detected",
+        "WARNING: suspicious RCU usage",
+        "WARNING: CPU: 3 PID: x at kernel/x.c:12 f+0x1/0x20",
+        "WARNING: kernel/x.c:12 at f+0x1/0x20, CPU#3: x",
+        "WARNING: kernel/x.c:12 at evil words, CPU#3: x/77",
+    ] {
+        assert_eq!(kernel(&[odd, TASK]), [], "{odd}");
+    }
+}
+
+#[test]
+fn several_first_lines_are_one_report() {
+    let fault = one(&[
+        "BUG: kernel NULL pointer dereference, address: 0000000000000010",
+        "#PF: supervisor read access in kernel mode",
+        "#PF: error_code(0x0000) - not-present page",
+        "PGD 0 P4D 0 ",
+        "Oops: 0000 [#1] PREEMPT SMP NOPTI",
+        TASK,
+        "RIP: 0010:f+0x1/0x2",
+        "---[ end trace 0000000000000000 ]---",
+    ]);
+    assert_eq!(fault.report, report::NULL_POINTER);
+    let fault = one(&["kernel BUG at lib/list_debug.c:26!", "invalid opcode: 0000 [#1] SMP", TASK]);
+    assert_eq!((fault.report, fault.place.as_slice()), (report::BUG, &b"lib/list_debug.c:26"[..]));
+    // The next report begins before the one before it has ended.
+    let two = kernel(&["Oops: 0000 [#1] SMP", TASK, "Oops: 0000 [#2] SMP", TASK]);
+    assert_eq!(two.len(), 2);
+}
+
+#[test]
+fn dumps_that_are_no_reports() {
+    for title in [
+        "x invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+        "x: page allocation failure: order:4, mode:0xdc0(GFP_KERNEL|__GFP_ZERO), nodemask=(null)",
+        "INFO: task x:77 blocked for more than 120 seconds.",
+        "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [x:77]",
+        "rcu: INFO: rcu_preempt self-detected stall on CPU",
+        "traps: x[77] trap invalid opcode ip:55555 sp:7ffd error:0 in x[5555+1000]",
+        "x[77]: segfault at 0 ip 0000 sp 0000 error 4 in x[5555+1000]",
+        "Oops: 000 [#1] SMP",
+        "Oops: 000g [#1] SMP",
+        "Oops: 00000000000000000 [#1] SMP",
+        "Oops: 0000 [#x] SMP",
+        "Oops [#1] SMP",
+        "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 30s!",
+    ] {
+        assert_eq!(kernel(&[title, TASK, "RIP: 0010:f+0x1/0x2"]), [], "{title}");
+    }
+    assert_eq!(kernel(&[TASK, "Oops: 0000 [#1] SMP"]), [], "the task of an earlier dump");
+}
+
+#[test]
+fn names_of_tasks_make_no_report() {
+    // What the kernel puts after a name at the beginning of a line.
+    let after = [
+        "[77]: segfault at 0 ip 0000 sp 0000 error 4 in x[5555+1000]",
+        "[77] general protection fault ip:5555 sp:7ffd error:0 in x[5555+1000]",
+        " (77): drop_caches: 3",
+        "(77): Using deprecated sysctl",
+        " uses obsolete (PF_INET,SOCK_PACKET)",
+        ": page allocation failure: order:4, mode:0xdc0(GFP_KERNEL|__GFP_ZERO)",
+        " invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+        "[77] bad frame in rt_sigreturn frame:00 ip:00 sp:00 orax:ff in x!",
+        "/77 is behaving badly!",
+    ];
+    let names = [
+        "Oops: 0000 [#1]",
+        "Oops: 0000 [#1",
+        "Oops: 000 [#1] ",
+        "a: 0000 [#1] S",
+        "a: 0000 [#1] ",
+        "int3: 0000 [#1]",
+        "kernel BUG at a",
+        "kernel BUG at ",
+        "BUG: KASAN: a i",
+        "BUG: KFENCE: x ",
+        "UBSAN: a in b:1",
+        "WARNING: CPU: 0",
+        "WARNING: at f+0",
+        "WARNING: a:1 at",
+        "BUG: kernel NUL",
+        "BUG: unable to ",
+        "Internal error:",
+        "BUG: Bad page s",
+    ];
+    for name in names {
+        assert!(name.len() <= 15, "{name}");
+        for after in after {
+            let line = format!("{name}{after}");
+            assert_eq!(kernel(&[&line, TASK, "RIP: 0010:f+0x1/0x2"]), [], "{line}");
+        }
+    }
+    for name in ["CPU: 0 PID: 1 C", "CPU: 0 UID: 0 P", "CPU: 0 PID: 1"] {
+        for after in after {
+            let line = format!("{name}{after}");
+            assert_eq!(kernel(&["Oops: 0000 [#1] SMP", &line]), [], "{line}");
+            assert_eq!(one(&["Oops: 0000 [#1] SMP", &line, TASK]).tid, 77, "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_says_what_comes_after_it_changes_nothing() {
+    for (name, shown) in [
+        ("a Not tainted 5", "a Not tainted 5"),
+        (" Tainted: G B ", " Tainted: G B "),
+        ("PID: 1 Comm: z", "PID: 1 Comm: z"),
+        ("\\x0aOops\\x5c", "\nOops\\"),
+        ("\\x0", "\\x0"),
+        ("", ""),
+    ] {
+        for (state, taints) in [
+            ("Not tainted", 0),
+            ("Kdump: loaded Not tainted", 0),
+            ("Tainted: P      D W  OE", 1 << 7 | 1 << 9 | 1 << 12 | 1 << 13 | 1),
+        ] {
+            let line = format!("CPU: 3 UID: 1000 PID: 77 Comm: {name} {state} 6.12.0 #1 Debian");
+            let fault = one(&["Oops: 0000 [#1] SMP", &line]);
+            assert_eq!((fault.tid, fault.taints), (77, taints), "{line}");
+            assert_eq!(fault.comm, shown.as_bytes(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn only_the_kernel_reports() {
+    for level in ["12", "30", "8"] {
+        let log = format!("{level},1,1,-;Oops: 0000 [#1] SMP\n{level},2,1,-;{TASK}");
+        assert_eq!(read(&log), []);
+        assert_eq!(read(&format!("4,1,1,-;Oops: 0000 [#1] SMP\n{level},2,1,-;{TASK}")), []);
+    }
+    // What follows a record is not its text.
+    assert_eq!(Line::read(b"4,1,1,-;a\n SUBSYSTEM=x\n").unwrap().text, b"a");
+    for odd in ["", ";", "4;", "4,;", "x,1,1,-;a", "-4,1,1,-;a", "4,99999999999999999999999,1,-;a"] {
+        assert_eq!(Line::read(odd.as_bytes()), None, "{odd}");
+    }
+    let line = Line::read(b"4,7,1,-,caller=T77,x=y;a").unwrap();
+    assert_eq!((line.seq, line.caller, line.is_kernel), (7, Some(&b"T77"[..]), true));
+}
+
+#[test]
+fn reports_that_are_printed_at_once_are_told_apart_where_the_kernel_says_who_prints() {
+    let said = |caller: &str, text: &str| format!("4,1,1,-,caller={caller};{text}");
+    let task = |tid: u32| format!("CPU: 0 PID: {tid} Comm: x Not tainted 6.1.0 #1");
+    let found = read(
+        &[
+            said("T1", "Oops: 0000 [#1] SMP"),
+            said("T2", "BUG: KASAN: use-after-free in f+0x12/0x34"),
+            said("T3", &task(3)),
+            said("T2", &task(2)),
+            said("T1", &task(1)),
+            said("T1", "---[ end trace 0000000000000000 ]---"),
+            said("T2", "Call Trace:"),
+            said("T2", " <IRQ>"),
+        ]
+        .join("\n"),
+    );
+    let told: Vec<_> = found.iter().map(|fault| (fault.tid, fault.report, fault.interrupt)).collect();
+    assert_eq!(told, [(1, report::OOPS, false), (2, report::KASAN, true)]);
+}
+
+#[test]
+fn what_has_no_end_is_bounded() {
+    let mut reports = Reports::default();
+    let whose = |tid| Some(Whose { pid: tid, started: None });
+    let feed = |reports: &mut Reports, caller: &str, text: &str| {
+        let record = format!("4,1,1,-,caller={caller};{text}");
+        reports.line(&Line::read(record.as_bytes()).unwrap(), whose)
+    };
+    assert_eq!(feed(&mut reports, "T1", "Oops: 0000 [#1] SMP"), None);
+    for _ in 0..1000 {
+        assert_eq!(feed(&mut reports, "T1", "any"), None);
+    }
+    assert_eq!(feed(&mut reports, "T1", TASK), None);
+    assert!(!reports.is_waiting(), "the task of something else by now");
+    feed(&mut reports, "T1", "Oops: 0000 [#1] SMP");
+    feed(&mut reports, "T1", TASK);
+    assert!(reports.is_waiting());
+    let told = (0..1000).filter_map(|_| feed(&mut reports, "T1", "any")).count();
+    assert_eq!((told, reports.is_waiting()), (1, false));
+    for caller in 0..10_000 {
+        feed(&mut reports, &format!("T{caller}"), "Oops: 0000 [#1] SMP");
+        feed(&mut reports, &format!("T{caller}"), TASK);
+    }
+    assert!(reports.silence().len() <= 8);
+    // Behind a gap a task belongs to nothing.
+    feed(&mut reports, "T1", "Oops: 0000 [#1] SMP");
+    assert_eq!(reports.gap(), []);
+    assert_eq!(feed(&mut reports, "T1", TASK), None);
+    assert!(!reports.is_waiting());
+    let long = one(&[&format!("kernel BUG at {}:1!", "a".repeat(5000)), TASK]);
+    assert!(long.title.len() <= 256 && long.place.len() <= 128);
+}
