@@ -132,7 +132,8 @@ impl Stage {
         runtime.stop(&last)?;
         let all = daemon.stop()?.all();
         let told = all.iter().rfind(|r| is_engine(r, &engine.socket)).context("no numbers at the end")?;
-        ensure!(told.number("asked") >= 3 && told.number("answered") >= 3, "{}", told.line());
+        // Whom it told of by itself, as it does of all that it lists, it need not be asked about.
+        ensure!(told.number("asked") >= 1 && told.number("answered") >= 3, "{}", told.line());
         // An engine in an emulated machine may be slower than the daemon is patient.
         let in_time = self.flags.in_vm || told.number("timed_out") == 0;
         ensure!(told.number("mismatched") == 0 && in_time, "{}", told.line());

@@ -29,10 +29,6 @@ const OUTER: &[Kind] = &[Kind::Docker, Kind::Podman];
 /// Programs and libraries of the host; in a guest the engines are on a disk of their own, and linked to.
 const HOST: &[&str] = &["/usr", "/lib", "/lib64", "/guest/engines"];
 
-/// Where the cgroups are. An engine in a container finds the one of version 2 below it in pure version 2 alone; in a hybrid
-/// layout the inner containers have such a cgroup of their own if it is lent to the outer one.
-const CGROUPS: &str = "/sys/fs/cgroup";
-
 /// Its own cgroup is to have no process where it hands controllers down: cgroups(7), "no internal processes".
 const LEAF: &str = "
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
@@ -168,8 +164,12 @@ impl Stage {
         let mut lent = vec![(work.clone(), work), (own.clone(), format!("{own}:ro"))];
         let host = HOST.iter().filter(|path| Path::new(path).exists());
         lent.extend(host.map(|path| ((*path).to_owned(), format!("{path}:ro"))));
+        // An engine in a container finds the cgroups of version 2 in pure version 2 alone; in a hybrid layout inner containers have
+        // one of their own if that hierarchy is lent to the outer one. What is around it is the machine's, and systemd would
+        // make folders there.
         if self.env.host.layout == Layout::Hybrid {
-            lent.push((CGROUPS.to_owned(), CGROUPS.to_owned()));
+            let v2 = self.env.host.hierarchies.iter().filter(|hierarchy| hierarchy.v2);
+            lent.extend(v2.map(|v2| (v2.at.display().to_string(), v2.at.display().to_string())));
         }
         Ok(lent)
     }
