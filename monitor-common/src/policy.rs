@@ -30,8 +30,9 @@ pub struct ContainerEntry {
     pub mnt_id: u64,
     /// Device of the overlay that is its root; 0 if its root is none.
     pub root_dev: u32,
-    /// Unused, 0.
-    pub reserved: u32,
+    /// Low half of the unique id of the mount namespace that it is known by; 0 if it has a cgroup of its own, or if the id is
+    /// not known.
+    pub known_by: u32,
 }
 
 impl ContainerEntry {

@@ -27,6 +27,8 @@ pub(crate) fn enter(task: Task, container: u64, now: u64) {
         if root.read::<u64>(F::SbMagic) == OVERLAY_MAGIC && dev != config!(host_root_dev) {
             entry.root_dev = dev;
         }
+    } else {
+        entry.known_by = own.read::<u64>(F::MntId) as u32;
     }
     for key in entry.storage() {
         if key != 0 && STORAGE.insert(&key, &container, 0).is_err() {

@@ -125,6 +125,7 @@ impl Pipeline {
             self.ask(key);
         }
         if let Some(Change::Entered(key)) = change {
+            self.say_replaced(ev.header.time);
             self.look_at(key, ev.header.started);
             self.contradicted(ev.header.time, key);
         }

@@ -178,10 +178,13 @@ fn enter(known: Subject) -> (Subject, u32) {
     if container == 0 {
         container = u64::from(ns::mnt_inum(known.task.mnt_ns())) | KEY_MNT_NS;
     }
-    // SAFETY: one aligned u64 is read.
-    let entered = unsafe { CONTAINERS.get(&container) }.map_or(0, |c| c.entered);
+    // SAFETY: two aligned numbers are read.
+    let (entered, known_by) =
+        unsafe { CONTAINERS.get(&container) }.map_or((0, 0), |known| (known.entered, known.known_by));
+    // The number of a mount namespace is given again as soon as that one is gone, its id never.
+    let is_another = known_by != 0 && known_by != known.task.mnt_ns().read::<u64>(F::MntId) as u32;
     let mut how = transition::JOIN;
-    if entered == 0 {
+    if entered == 0 || is_another {
         // SAFETY: the helper has no preconditions.
         let now = unsafe { bpf_ktime_get_boot_ns() };
         storage::enter(known.task, container, now);

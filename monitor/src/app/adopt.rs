@@ -110,14 +110,15 @@ fn entry(container: &Scanned, config: &Config) -> ContainerEntry {
     let entered = first.key.started.max(1);
     // As on the kernel side: without a cgroup of its own it may be an engine's mount namespace.
     if container.key.0 & KEY_MNT_NS != 0 {
-        return ContainerEntry { entered, ..ContainerEntry::default() };
+        let known_by = mount_namespace_id(pid).unwrap_or(0) as u32;
+        return ContainerEntry { entered, known_by, ..ContainerEntry::default() };
     }
     let own_root = base.root_dev != config.host_root_dev && has_overlay_root(pid);
     ContainerEntry {
         entered,
         mnt_id: if base.mnt_ns == config.host_mnt_ns { 0 } else { mount_namespace_id(pid).unwrap_or(0) },
         root_dev: if own_root { base.root_dev } else { 0 },
-        reserved: 0,
+        known_by: 0,
     }
 }
 

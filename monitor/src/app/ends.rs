@@ -16,14 +16,17 @@ const ALL: u32 = 12;
 /// Ends that may wait for the edge. What finds no room is found out when its place is used again.
 const WAITING: usize = 1024;
 
+/// A container that is gone, and when it was entered, as in [`Suspect`].
+type Ended = (ContainerKey, u64);
+
 /// What is known of it on the edge.
 pub(super) struct Ends {
     asked: Instant,
     round: u32,
     to_edge: SyncSender<Vec<Suspect>>,
     suspects: Receiver<Vec<Suspect>>,
-    to_kernel: SyncSender<ContainerKey>,
-    ended: Receiver<ContainerKey>,
+    to_kernel: SyncSender<Ended>,
+    ended: Receiver<Ended>,
     /// Found empty in the last round, with the number of their records then.
     empty: BTreeMap<ContainerKey, u64>,
 }
@@ -37,8 +40,8 @@ impl Ends {
 
     /// Does what is due. False if the hot thread has hung up.
     pub(super) fn step(&mut self, resolver: &Resolver, control: &mut Control, mailbox: &Mailbox) -> bool {
-        for key in self.ended.try_iter() {
-            control.left(key.0);
+        for (key, entered) in self.ended.try_iter() {
+            control.left(key.0, entered);
         }
         if let Ok(suspects) = self.suspects.try_recv()
             && !self.look(resolver, &suspects, mailbox)
@@ -61,16 +64,15 @@ impl Ends {
 
     fn look(&mut self, resolver: &Resolver, suspects: &[Suspect], mailbox: &Mailbox) -> bool {
         let mut empty = BTreeMap::new();
-        for Suspect { key, received, .. } in resolver.without_process(suspects) {
-            let (key, received) = (*key, *received);
-            if self.empty.get(&key) != Some(&received) {
-                empty.insert(key, received);
+        for suspect in resolver.without_process(suspects) {
+            if self.empty.get(&suspect.key) != Some(&suspect.received) {
+                empty.insert(suspect.key, suspect.received);
                 continue;
             }
-            let done = self.to_kernel.clone();
+            let (done, suspect) = (self.to_kernel.clone(), suspect.clone());
             let told = mailbox.send(Wake::Do(Box::new(move |pipeline, now| {
-                if pipeline.ended(now, key, received) {
-                    let _ = done.try_send(key);
+                if pipeline.ended(now, &suspect) {
+                    let _ = done.try_send((suspect.key, suspect.entered));
                 }
             })));
             if !told {

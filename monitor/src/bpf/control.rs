@@ -114,10 +114,14 @@ impl Control {
     }
 
     /// Forgets that a container was entered, because it has no process any more: the next one that a runtime puts there
-    /// is a new container. Its cgroup stays known until it is removed.
-    pub fn left(&mut self, container: u64) {
+    /// is a new container. Its cgroup stays known until it is removed. `until` is when a record said that it was entered,
+    /// nanoseconds since boot: what was entered after that is another one. 0 if no record did.
+    pub fn left(&mut self, container: u64, until: u64) {
         // What is not there was removed with its cgroup.
         let Ok(ContainerPod(entry)) = self.containers.get(&container, 0) else { return };
+        if until != 0 && entry.entered > until {
+            return;
+        }
         for key in entry.storage().into_iter().filter(|key| *key != 0) {
             if self.storage.get(&key, 0).is_ok_and(|owner| owner == container) {
                 let _ = self.storage.remove(&key);

@@ -72,6 +72,8 @@ pub struct Registry {
     made: VecDeque<(u64, Vec<u8>)>,
     /// Containers that were forgotten before anybody found out who they were.
     unanswered: Vec<Container>,
+    /// Containers that ended unseen, and whose place another one has taken.
+    replaced: Vec<Container>,
     last: ContainerKey,
     boot_epoch_ns: i64,
     /// The revision given last.
@@ -88,6 +90,7 @@ impl Registry {
             gone: VecDeque::new(),
             made: VecDeque::new(),
             unanswered: Vec::new(),
+            replaced: Vec::new(),
             last: ContainerKey::HOST,
             boot_epoch_ns,
             revision: 0,
@@ -296,6 +299,9 @@ impl Registry {
         // One that had no process any more is entered: that is another one, in the same place.
         if self.entries.get(&key).is_some_and(|entry| entry.emptied) {
             self.forget(key);
+        }
+        if state.reason == state_reason::ENTRY {
+            self.replace(key);
         }
         let known = self.entries.contains_key(&key);
         if !known && !self.create(key, &[], header.pid, invocation(header.pid, procs)) {

@@ -1,6 +1,7 @@
 //! Containers that end without a word: a cgroup that stays though no process is left in it, and containers that never had
 //! one of their own. Each check has a daemon of its own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -13,7 +14,7 @@ use super::Stage;
 use super::group::{Live, actor, unique};
 use crate::daemon::Started;
 use crate::judge;
-use crate::process::Dialogue;
+use crate::process::{self, Dialogue};
 use crate::record::Record;
 use crate::runtime::{Container, Kind, Runtime, Spec, without_cgroup};
 use crate::scenario::{Rung, Setup};
@@ -23,6 +24,9 @@ use crate::tally::Tally;
 /// How long an end may take to be found out: what the daemon waits, and the time that a busy machine takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Containers that are run one after the other.
+const ONE_AFTER_THE_OTHER: usize = 8;
+
 /// Runs those that were asked for.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
     stage.alone("end_in_a_cgroup_that_stays", rung, tally, |runtime| stage.cgroup_stays(rung, runtime))?;
@@ -30,7 +34,9 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
         return Ok(());
     }
     let name = "end_without_a_cgroup";
-    stage.alone_with(Kind::Crun, name, rung, tally, |_| stage.without_cgroup(rung))
+    stage.alone_with(Kind::Crun, name, rung, tally, |_| stage.without_cgroup(rung))?;
+    let name = "mount_namespace_number_again";
+    stage.alone_with(Kind::Crun, name, rung, tally, |_| stage.number_again(rung))
 }
 
 fn is_change(record: &Record, id: &str, change: &str) -> bool {
@@ -162,6 +168,46 @@ impl Stage {
         let store = daemon.stop()?;
         let told = (ends(&store, &ended), ends(&store, &twin));
         ensure!(told == (1, 1), "ends were told {told:?} times");
+        Ok(None)
+    }
+
+    /// Containers without a cgroup of their own, one after the other: the kernel gives the number of a mount namespace again
+    /// as soon as that is gone. Each has its own records and its own end.
+    fn number_again(&self, rung: Rung) -> anyhow::Result<Option<String>> {
+        let daemon = match self.start_daemon(rung, &[], None, "exec,exit", &[])? {
+            Started::Ready(daemon) => daemon,
+            Started::Impossible(why) => return Ok(Some(why)),
+        };
+        let store = &daemon.store;
+        let setup = Setup::default();
+        let (mut names, mut numbers) = (Vec::new(), BTreeSet::new());
+        for _ in 0..ONE_AFTER_THE_OTHER {
+            let (name, nonce) = (format!("bhs-{}", unique()), unique());
+            let argv = actor(&nonce, &["marker".to_owned()]);
+            let spec = Spec { name: &name, setup: &setup, mounts: &[], argv: &argv };
+            process::run(&mut without_cgroup(&self.env, &spec)?, self.limits.command)?;
+            let seen = store.wait_exec(&nonce, self.limits.record)?.context("no exec")?;
+            store.wait_trace(&seen, self.limits.record)?.context("no end of the process")?;
+            let mut records = store.all();
+            records.retain(|r| r.process() == Some((seen.pid, seen.started.as_str())));
+            let strange: Vec<&Record> =
+                records.iter().filter(|r| r.container_id() != Some(name.as_str())).collect();
+            ensure!(strange.is_empty(), "not of {name}:{}", judge::lines(strange.into_iter()));
+            let exec = records.iter().find(|r| r.event() == "exec").context("no exec")?;
+            numbers.insert(exec.number_at("/exec/exe_mnt_ns"));
+            names.push(name);
+        }
+        for name in &names {
+            self.wait_end(store, name, 0)?;
+        }
+        let store = daemon.stop()?;
+        for name in &names {
+            let told = ends(&store, name);
+            ensure!(told == 1, "the end of {name} was told {told} times");
+        }
+        if numbers.len() == names.len() {
+            return Ok(Some(format!("no number of a mount namespace came again in {}", names.len())));
+        }
         Ok(None)
     }
 

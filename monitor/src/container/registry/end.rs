@@ -1,10 +1,11 @@
 //! Containers whose end nobody tells: their cgroup stays, with no process in it, or they never had one.
 
 use hashbrown::HashMap;
+use monitor_common::event::state_reason;
 use monitor_common::policy::KEY_MNT_NS;
 
 use super::{Entry, GONE_KEPT, Registry};
-use crate::container::ContainerKey;
+use crate::container::{Container, ContainerKey};
 use crate::process::{ProcessKey, ProcessTable};
 
 /// A container that may have ended.
@@ -18,6 +19,12 @@ pub struct Suspect {
     pub processes: Vec<ProcessKey>,
     /// Records of it so far: if one more comes, it lives.
     pub received: u64,
+    /// When it was entered, nanoseconds since boot; 0 if that was not seen.
+    pub entered: u64,
+}
+
+fn entered(entry: &Entry) -> u64 {
+    entry.container.baseline.map_or(0, |baseline| baseline.entered)
 }
 
 impl Registry {
@@ -33,6 +40,7 @@ impl Registry {
                 cgroup_path: entry.container.cgroup_path.clone(),
                 processes: Vec::new(),
                 received: entry.tally.received,
+                entered: entered(entry),
             })
             .collect();
         let shared = suspects.iter_mut().filter(|suspect| suspect.key.0 & KEY_MNT_NS != 0);
@@ -51,8 +59,11 @@ impl Registry {
 
     /// Takes in that a container had no process for a while, in which no record of it may have come. True if it is gone
     /// by that. A record that comes later takes it back.
-    pub fn end(&mut self, key: ContainerKey, received: u64) -> bool {
-        let same = |entry: &&mut Entry| !entry.gone && entry.tally.received == received;
+    pub fn end(&mut self, suspect: &Suspect) -> bool {
+        let key = suspect.key;
+        let same = |entry: &&mut Entry| {
+            !entry.gone && entry.tally.received == suspect.received && entered(entry) == suspect.entered
+        };
         let Some(entry) = self.entries.get_mut(&key).filter(same) else { return false };
         entry.emptied = true;
         self.leave(key);
@@ -74,6 +85,27 @@ impl Registry {
         {
             self.forget(old);
         }
+    }
+
+    /// Forgets a container without a cgroup of its own because another one is entered. Each is entered once, and the number of
+    /// the mount namespace that it is known by is given again as soon as that is gone.
+    pub(super) fn replace(&mut self, key: ContainerKey) {
+        let is_entered = |entry: &&Entry| {
+            entry.container.baseline.is_some_and(|baseline| baseline.state.reason == state_reason::ENTRY)
+        };
+        let Some(entry) = self.entries.get(&key).filter(is_entered) else { return };
+        if key.0 & KEY_MNT_NS == 0 {
+            return;
+        }
+        if !entry.gone {
+            self.replaced.push(entry.container.clone());
+        }
+        self.forget(key);
+    }
+
+    /// Takes the containers that ended unseen, and whose place another one has taken.
+    pub fn take_replaced(&mut self) -> Vec<Container> {
+        std::mem::take(&mut self.replaced)
     }
 
     /// Takes back that a container is gone, if that was because it had no process. True if it was.

@@ -292,16 +292,20 @@ fn a_container_without_a_process_is_gone_until_one_comes() {
     let suspects = w.registry.suspects(&procs, false);
     assert_eq!((suspects.len(), suspects[0].key, suspects[0].received), (1, key, 7));
     assert_eq!(suspects[0].cgroup_path, "/docker/x");
-    assert!(!w.registry.end(key, 6), "a record came meanwhile");
-    assert!(w.registry.end(key, 7) && w.registry.is_gone(key));
-    assert!(!w.registry.end(key, 7) && w.registry.suspects(&procs, true).is_empty());
+    let suspect = suspects[0].clone();
+    let older = Suspect { received: 6, ..suspect.clone() };
+    assert!(!w.registry.end(&older), "a record came meanwhile");
+    let another = Suspect { entered: suspect.entered - 1, ..suspect.clone() };
+    assert!(!w.registry.end(&another), "another one is in its place");
+    assert!(w.registry.end(&suspect) && w.registry.is_gone(key));
+    assert!(!w.registry.end(&suspect) && w.registry.suspects(&procs, true).is_empty());
     assert_eq!(
         w.state(KEY, state_reason::CHANGE),
         Some(Change::Created(key)),
         "a process is there after all"
     );
     assert!(!w.registry.is_gone(key) && w.registry.get(key).is_some_and(|c| c.baseline.is_some()));
-    assert!(w.registry.end(key, 7));
+    assert!(w.registry.end(&suspect));
     assert_eq!(w.rmdir(KEY, KEY), None, "it is said once");
     assert_eq!(w.state(KEY, state_reason::ENTRY), Some(Change::Entered(key)), "another one in its place");
     assert_eq!(w.rmdir(KEY, KEY), Some(Change::Gone(key)));
@@ -315,5 +319,32 @@ fn containers_without_a_cgroup_are_asked_about_with_their_processes() {
     assert!(w.registry.suspects(&w.procs, false).is_empty(), "its first process lives");
     let suspects = w.registry.suspects(&w.procs, true);
     assert_eq!((suspects.len(), suspects[0].processes.len()), (1, 1));
-    assert!(w.registry.end(ContainerKey(key), suspects[0].received));
+    assert!(w.registry.end(&suspects[0]));
+}
+
+#[test]
+fn the_number_of_a_mount_namespace_is_given_again() {
+    let key = KEY | KEY_MNT_NS;
+    let mut w = World::new();
+    w.state(key, state_reason::ENTRY);
+    w.registry.tally(ContainerKey(key)).unwrap().received += 7;
+    let first = w.registry.suspects(&w.procs, true).remove(0);
+    assert_eq!(w.state(key, state_reason::SCAN), None);
+    assert!(w.registry.take_replaced().is_empty());
+    // Nobody had told of the first one's end.
+    assert_eq!(w.state(key, state_reason::ENTRY), Some(Change::Entered(ContainerKey(key))));
+    let replaced = w.registry.take_replaced();
+    assert_eq!((replaced.len(), replaced[0].key), (1, ContainerKey(key)));
+    assert_eq!((w.registry.len(), w.registry.tally(ContainerKey(key)).copied()), (1, Some(Tally::default())));
+    // What was known to have ended is not told of twice.
+    assert!(!w.registry.end(&first), "the other one is not meant");
+    let second = w.registry.suspects(&w.procs, true).remove(0);
+    assert!(w.registry.end(&second));
+    assert_eq!(w.state(key, state_reason::ENTRY), Some(Change::Entered(ContainerKey(key))));
+    assert!(w.registry.take_replaced().is_empty());
+    // A container's own cgroup is not given again.
+    w.runtime();
+    w.attach(KEY);
+    w.state(KEY, state_reason::ENTRY);
+    assert_eq!(w.state(KEY, state_reason::ENTRY), None);
 }

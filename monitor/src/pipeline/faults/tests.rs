@@ -146,7 +146,7 @@ fn a_container_that_is_gone_does_not_come_back_by_it() {
         let exit = Exit { code: 11, ..Exit::default() };
         p.record(&bytes(EventKind::Exit, &exit, Header { time: 20, ..Header::default() }, &[]));
         let suspect = p.suspects(true).pop().unwrap();
-        assert!(p.ended(30, suspect.key, suspect.received));
+        assert!(p.ended(30, &suspect));
         p.kernel_fault(40, fault(50, None, None));
         p.tell_faults(40);
     });
