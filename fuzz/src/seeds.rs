@@ -166,10 +166,10 @@ const DNS: &[&[u8]] = &[
 /// The kernel's log: an oops, warnings of old and new kernels, a sanitizer's report, a process that is called like one.
 const LOGS: &[&str] = &[
     "4,1,1,-;BUG: kernel NULL pointer dereference, address: 0000000000000010\n4,2,1,-;Oops: 0002 [#1] PREEMPT SMP\n\
-     4,3,1,-;CPU: 1 UID: 0 PID: 77 Comm: a\\x0ab Tainted: G    B D W  OE      6.12.0 #1 Debian\n\
+     4,3,1,-;CPU: 1 UID: 0 PID: 77 Comm: a\\x0ab Tainted: G    B D W  OE      6.1.0 #1 Debian\n\
      4,4,1,-;RIP: 0010:f+0x1/0x20 [m]\n4,5,1,-;Call Trace:\n4,6,1,-; <IRQ>\n4,7,1,-;---[ end trace 0000000000000000 ]---\n",
     "4,1,1,-,caller=T7;WARNING: CPU: 0 PID: 7 at mm/x.c:1 f+0x1/0x20\n SUBSYSTEM=x\n\
-     4,2,1,-,caller=T7;CPU: 0 PID: 7 Comm: x Not tainted 5.10.0 #1\n4,3,1,-;WARNING: mm/x.c:1 at f+0x1/0x20, CPU#2: a/b/8\n",
+     4,2,1,-,caller=T7;CPU: 0 PID: 7 Comm: x Not tainted 6.1.0 #1\n4,3,1,-;WARNING: mm/x.c:1 at f+0x1/0x20, CPU#2: a/b/8\n",
     "4,1,1,-;BUG: KASAN: use-after-free in f+0x1/0x20\n4,2,1,-;CPU: 0 PID: 7 Comm: x Not tainted 6.1.0 #1\n\
      4,3,1,-;general protection fault: 0000 [#2]\n4,4,1,-;CPU: 0 PID: 8 Comm: y Kdump: loaded Not tainted 6.1.0 #1\n",
     "6,1,1,-;Oops: 0000 [#1][77]: segfault at 0 ip 0 sp 0 error 4 in x[1+2]\n12,2,1,-;kernel BUG at a.c:1!\n\

@@ -190,7 +190,7 @@ fn dns(bytes: &[u8]) -> u64 {
 
 /// Records of the kernel's log, one a line.
 fn kmsg(bytes: &[u8]) -> u64 {
-    let mut reports = Reports::default();
+    let mut reports = Reports::new(b"6.1.0", b"#1 SMP");
     let mut faults = Vec::new();
     for record in bytes.split(|byte| *byte == b'\n') {
         let Some(line) = Line::read(record) else { continue };

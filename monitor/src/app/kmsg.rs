@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, SeekFrom, fstat, major, minor, seek};
 use rustix::io::Errno;
+use rustix::system::uname;
 
 use super::hot::{Mailbox, Wake};
 use super::spawn;
@@ -57,11 +58,12 @@ pub(super) fn open(loaded: &mut Loaded) -> Option<File> {
 /// # Errors
 /// No thread could be had.
 pub(super) fn start(log: File, threads: DeadThreads, mailbox: Mailbox) -> Result<(), Diagnostic> {
+    let kernel = uname();
     let reader = Reader {
         log,
         threads,
         mailbox,
-        reports: Reports::default(),
+        reports: Reports::new(kernel.release().to_bytes(), kernel.version().to_bytes()),
         next: None,
         window: Instant::now(),
         warnings: 0,

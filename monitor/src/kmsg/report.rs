@@ -74,12 +74,20 @@ struct Open {
 }
 
 /// Puts reports together. Holds a few of them, each of a bounded size.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reports {
+    /// With what the kernel ends the line with the task: its release and the beginning of its version.
+    build: Vec<u8>,
     open: Vec<Open>,
 }
 
 impl Reports {
+    /// Of a kernel that calls itself so (`uname -r`, `uname -v`).
+    pub fn new(release: &[u8], version: &[u8]) -> Self {
+        let number = version.split(|byte| *byte == b' ').next().unwrap_or_default();
+        Self { build: [release, number].join(&b' '), open: Vec::new() }
+    }
+
     /// Takes a line; gives a report that it ends. `whose` is asked which process a thread belongs to, as soon as the thread
     /// is known: it may be about to end.
     pub fn line(&mut self, line: &Line<'_>, whose: impl FnOnce(u32) -> Option<Whose>) -> Option<Fault> {
@@ -94,7 +102,7 @@ impl Reports {
         let at = known?;
         let open = self.open.get_mut(at)?;
         open.lines += 1;
-        if open.is_last(line.text, whose) {
+        if open.is_last(line.text, &self.build, whose) {
             let open = self.open.swap_remove(at);
             return open.has_task.then_some(open.fault);
         }
@@ -162,8 +170,8 @@ impl Reports {
 
 impl Open {
     /// Takes a line that is not the first; true if nothing more is wanted.
-    fn is_last(&mut self, text: &[u8], whose: impl FnOnce(u32) -> Option<Whose>) -> bool {
-        if let Some(task) = Task::read(text) {
+    fn is_last(&mut self, text: &[u8], build: &[u8], whose: impl FnOnce(u32) -> Option<Whose>) -> bool {
+        if let Some(task) = Task::read(text, build) {
             return self.task(&task, whose);
         }
         if !self.has_task {
@@ -210,7 +218,7 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn read(text: &'a [u8]) -> Option<Self> {
+    fn read(text: &'a [u8], build: &[u8]) -> Option<Self> {
         let (cpu, rest) = cut(text.strip_prefix(b"CPU: ")?, b" ")?;
         let rest = match rest.strip_prefix(b"UID: ") {
             Some(rest) => {
@@ -222,13 +230,18 @@ impl<'a> Task<'a> {
         };
         let (tid, rest) = cut(rest.strip_prefix(b"PID: ")?, b" Comm: ")?;
         // The last one: the name may be any, and what comes after is the kernel's.
-        let (comm, taints) = match (cut_last(rest, b" Not tainted "), cut_last(rest, b" Tainted: ")) {
-            (Some((comm, _)), None) => (comm, 0),
-            (None, Some((comm, letters))) => (comm, taints(letters)),
-            (Some((clean, _)), Some((comm, letters))) if comm.len() > clean.len() => (comm, taints(letters)),
-            (Some((comm, _)), Some(_)) => (comm, 0),
-            (None, None) => return None,
-        };
+        let clean = cut_last(rest, b" Not tainted ").map(|(comm, after)| (comm, after, 0));
+        let tainted = cut_last(rest, b" Tainted: ").map(|(comm, after)| {
+            let letters = after.iter().take_while(|c| c.is_ascii_uppercase() || **c == b' ').count();
+            (comm, &after[letters..], taints(&after[..letters]))
+        });
+        let (comm, after, taints) = clean.into_iter().chain(tainted).max_by_key(|(comm, ..)| comm.len())?;
+        // Then what distributions and 6.15 add, in words. A rule of a firewall that logs begins a line of the kernel as it
+        // likes, and has `IN=` come after that (`net/netfilter/nf_log_syslog.c`).
+        let more = after.strip_prefix(build)?;
+        if !(more.is_empty() || more.starts_with(b" ")) || more.contains(&b'=') {
+            return None;
+        }
         let comm = comm.strip_suffix(b" Kdump: loaded").unwrap_or(comm);
         let number = |digits| u32::try_from(number(digits)?).ok();
         Some(Self { cpu: number(cpu)?, tid: number(tid)?, comm, taints })
@@ -248,10 +261,10 @@ impl<'a> Task<'a> {
     }
 }
 
-/// The bits of the letters up to the kernel's release, which begins with a digit.
+/// The bits of the letters.
 fn taints(letters: &[u8]) -> u64 {
-    let letters = letters.iter().take_while(|letter| letter.is_ascii_uppercase() || **letter == b' ');
-    letters.filter_map(|letter| LETTERS.iter().position(|l| l == letter)).fold(0, |bits, bit| bits | 1 << bit)
+    let bits = letters.iter().filter_map(|letter| LETTERS.iter().position(|l| l == letter));
+    bits.fold(0, |bits, bit| bits | 1 << bit)
 }
 
 /// The function of `RIP: 0010:function+0x1/0x2` in kernel mode (`arch/x86/kernel/dumpstack.c`), or of

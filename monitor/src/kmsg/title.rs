@@ -17,24 +17,33 @@ pub(super) struct Title<'a> {
     pub(super) task: Option<(u32, u32)>,
 }
 
-/// Beginnings of the first lines that only that beginning tells (kernel `arch/*/mm/fault.c`, `mm/kasan/report.c`,
-/// `mm/kfence/report.c`, `mm/kmsan/report.c`, `lib/ubsan.c`, `mm/memory.c`, `mm/page_alloc.c`). Each is longer than the name
-/// of a task can be.
-const BEGINNINGS: &[(&[u8], u32)] = &[
+/// First lines that end with an address (kernel `arch/*/mm/fault.c`). Each beginning is longer than the name of a task can be.
+const ADDRESSES: &[(&[u8], u32)] = &[
     (b"BUG: kernel NULL pointer dereference, address: ", report::NULL_POINTER),
     (b"BUG: unable to handle page fault for address: ", report::PAGE_FAULT),
     (b"BUG: unable to handle kernel NULL pointer dereference at ", report::NULL_POINTER),
     (b"BUG: unable to handle kernel paging request at ", report::PAGE_FAULT),
     (b"Unable to handle kernel NULL pointer dereference at virtual address ", report::NULL_POINTER),
     (b"Unable to handle kernel paging request at virtual address ", report::PAGE_FAULT),
-    (b"Unable to handle kernel access to user memory ", report::PAGE_FAULT),
-    (b"BUG: Bad page state in process ", report::BUG),
-    (b"BUG: Bad page map in process ", report::BUG),
-    (b"BUG: stack guard page was hit at ", report::OOPS),
-    (b"BUG: TASK stack guard page was hit at ", report::OOPS),
+    (b"Unable to handle kernel read from unreadable memory at virtual address ", report::PAGE_FAULT),
+    (b"Unable to handle kernel write to read-only memory at virtual address ", report::PAGE_FAULT),
+    (b"Unable to handle kernel execute from non-executable memory at virtual address ", report::PAGE_FAULT),
+    (b"Unable to handle kernel execution of user memory at virtual address ", report::PAGE_FAULT),
+    (
+        b"Unable to handle kernel access to user memory outside uaccess routines at virtual address ",
+        report::PAGE_FAULT,
+    ),
+    (
+        b"Unable to handle kernel access to user memory with fs=KERNEL_DS at virtual address ",
+        report::PAGE_FAULT,
+    ),
 ];
 
-/// Those after which the function or the place comes.
+/// First lines in which the name of the task is followed by page table entries or a page's number (`mm/memory.c`,
+/// `mm/page_alloc.c`).
+const PAGES: &[&[u8]] = &[b"BUG: Bad page state in process ", b"BUG: Bad page map in process "];
+
+/// Those after which the function comes (`mm/kasan/report.c`, `mm/kfence/report.c`, `mm/kmsan/report.c`).
 const SANITIZERS: &[(&[u8], u32)] =
     &[(b"BUG: KASAN: ", report::KASAN), (b"BUG: KFENCE: ", report::KFENCE), (b"BUG: KMSAN: ", report::KMSAN)];
 
@@ -42,8 +51,15 @@ impl<'a> Title<'a> {
     /// Reads the first line of a report; `None` for every other line.
     pub(super) fn read(text: &'a [u8]) -> Option<Self> {
         let text = text.trim_ascii_end();
-        if let Some((_, report)) = BEGINNINGS.iter().find(|(start, _)| text.starts_with(start)) {
-            return Some(Self { report: *report, ..Self::default() });
+        if let Some((start, report)) = ADDRESSES.iter().find(|(start, _)| text.starts_with(start)) {
+            return is_hex(&text[start.len()..]).then_some(Self { report: *report, ..Self::default() });
+        }
+        if let Some(start) = PAGES.iter().find(|start| text.starts_with(start)) {
+            return has_entries(&text[start.len()..])
+                .then_some(Self { report: report::BUG, ..Self::default() });
+        }
+        if is_overflow(text) {
+            return Some(Self { report: report::OOPS, ..Self::default() });
         }
         if let Some(place) = text.strip_prefix(b"kernel BUG at ").and_then(|rest| rest.strip_suffix(b"!")) {
             return is_place(place).then_some(Self { report: report::BUG, place, ..Self::default() });
@@ -126,6 +142,33 @@ fn exception(text: &[u8]) -> Option<Title<'_>> {
     Some(Title { report, ..Title::default() })
 }
 
+/// `name  pfn:12345`, `name  pte:8000000012345067 pmd:12345067`: the name may be any, two blanks and the rest are the kernel's.
+fn has_entries(text: &[u8]) -> bool {
+    let is_entry = |word: &[u8]| {
+        cut(word, b":")
+            .is_some_and(|(level, value)| level.iter().all(u8::is_ascii_lowercase) && is_hex(value))
+    };
+    cut_last(text, b"  ").is_some_and(|(_, entries)| entries.split(|byte| *byte == b' ').all(is_entry))
+}
+
+/// `BUG: TASK stack guard page was hit at 0123 (stack is 0123..4567)`, before 5.16 without the kind of stack
+/// (`arch/x86/kernel/traps.c`, `handle_stack_overflow()`).
+fn is_overflow(text: &[u8]) -> bool {
+    let parts = || {
+        let (kind, rest) = cut(text.strip_prefix(b"BUG: ")?, b"stack guard page was hit at ")?;
+        let (at, rest) = cut(rest, b" (stack is ")?;
+        let (low, high) = cut(rest.strip_suffix(b")")?, b"..")?;
+        let is_kind = kind.iter().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || b"#_ ".contains(c));
+        Some(is_kind && [at, low, high].into_iter().all(is_hex))
+    };
+    parts().unwrap_or(false)
+}
+
+/// Digits of an address and nothing else.
+fn is_hex(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_hexdigit)
+}
+
 /// `mm/slub.c:77`, with a column or without: names of source files have no blanks.
 fn is_place(text: &[u8]) -> bool {
     let Some((file, line)) = cut(text, b":") else { return false };
@@ -139,10 +182,7 @@ fn is_place(text: &[u8]) -> bool {
 pub(super) fn is_function(text: &[u8]) -> bool {
     let (symbol, module) = cut(text, b" [").map_or((text, None), |(symbol, module)| (symbol, Some(module)));
     let is_name = |c: &u8| c.is_ascii_alphanumeric() || b"_.$".contains(c);
-    let is_hex = |text: &[u8]| {
-        text.strip_prefix(b"0x")
-            .is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit))
-    };
+    let is_hex = |text: &[u8]| text.strip_prefix(b"0x").is_some_and(is_hex);
     let is_symbol = match cut(symbol, b"+") {
         Some((name, rest)) => {
             let is_whole = cut(rest, b"/").is_some_and(|(offset, length)| is_hex(offset) && is_hex(length));

@@ -1,8 +1,8 @@
 //! What kernels printed.
 
 /// An oops in a task of a container, as the guests of `xtask/kernels.toml` printed it: the log of `tests/src/run/oops.rs`,
-/// without most registers.
-pub(super) const OOPSES: [(&str, &str, &str, u32); 4] = [
+/// without most registers. With the kernel's release, the first line, the function and the thread.
+pub(super) const OOPSES: [(&str, &str, &str, &str, u32); 4] = [
     (
         "5,355,2434644,-;dummb: module verification failed: signature and/or required key missing - tainting kernel
 4,356,2439252,-;invalid opcode: 0000 [#1] SMP NOPTI
@@ -14,6 +14,7 @@ pub(super) const OOPSES: [(&str, &str, &str, u32); 4] = [
 4,372,2440910,-; do_one_initcall+0x44/0x1e0
 4,388,2444954,-;---[ end trace 0a8f869044e7b8aa ]---
 4,389,2445057,-;RIP: 0010:dummy_init_module+0x5/0x1000 [dummb]",
+        "5.10.0-46-cloud-amd64",
         "invalid opcode: 0000 [#1] SMP NOPTI",
         "dummy_init_module+0x5/0x1000 [dummb]",
         110,
@@ -32,6 +33,7 @@ pub(super) const OOPSES: [(&str, &str, &str, u32); 4] = [
 4,394,2683685,-;Modules linked in: dummb(E+)
 4,395,2689718,-;---[ end trace 0000000000000000 ]---
 4,396,2689814,-;RIP: 0010:dummy_init_module+0x5/0x1000 [dummb]",
+        "6.1.0-56-cloud-amd64",
         "invalid opcode: 0000 [#1] PREEMPT SMP NOPTI",
         "dummy_init_module+0x5/0x1000 [dummb]",
         118,
@@ -48,6 +50,7 @@ pub(super) const OOPSES: [(&str, &str, &str, u32); 4] = [
 4,384,3029235,-; <TASK>
 4,385,3029334,-; do_one_initcall+0x5b/0x310
 4,407,3032084,-;---[ end trace 0000000000000000 ]---",
+        "6.12.117+deb13-cloud-amd64",
         "Oops: invalid opcode: 0000 [#1] PREEMPT SMP NOPTI",
         "dummy_init_module+0x9/0xff0 [dummb]",
         173,
@@ -65,6 +68,7 @@ pub(super) const OOPSES: [(&str, &str, &str, u32); 4] = [
 4,378,3653179,-; do_one_initcall+0x57/0x310
 4,396,3654820,-;RIP: 0033:0x7fb1a3862009
 4,406,3656596,-;---[ end trace 0000000000000000 ]---",
+        "7.3.4+deb13-cloud-amd64",
         "Oops: invalid opcode: 0000 [#1] SMP NOPTI",
         "dummy_init_module+0x9/0xff0 [dummb]",
         125,
