@@ -71,14 +71,18 @@ fn matches(expect: &Expect, record: &Record) -> bool {
         return record.class() == "event"
             && record.event() == expect.event
             && expect.field.iter().all(|(name, wanted)| equals(wanted, record.field(name)))
-            && expect.flags.iter().all(|flag| record.flags().any(|set| set == flag));
+            && expect.flags.iter().all(|flag| record.flags().any(|set| set == flag))
+            && (expect.ancestor.is_empty() || record.has_ancestor(&expect.ancestor));
     }
     let evidence = record.evidence();
     record.class() == "finding"
         && among(&expect.rule, record.rule())
         && among(&expect.result, record.result())
         && among(&expect.severity, record.severity())
-        && expect.evidence.iter().all(|name| evidence.contains(&name.as_str()))
+        && expect.evidence.iter().all(|fact| match fact.split_once('=') {
+            Some((name, value)) => record.observed(name) == Some(value),
+            None => evidence.contains(&fact.as_str()),
+        })
         && (!expect.compared || record.is_compared())
         && !evidence.is_empty()
 }
@@ -110,7 +114,9 @@ fn check_context(record: &Record, container: &Container) -> anyhow::Result<()> {
 fn describe(expect: &Expect) -> String {
     let times = if expect.count > 1 { format!("{} times ", expect.count) } else { String::new() };
     if expect.rule.is_empty() {
-        return format!("{times}event {} with {:?} and flags {:?}", expect.event, expect.field, expect.flags);
+        let who = if expect.ancestor.is_empty() { "anybody" } else { expect.ancestor.as_str() };
+        let Expect { event, field, flags, .. } = expect;
+        return format!("{times}event {event} with {field:?} and flags {flags:?} by {who}");
     }
     let mut text = format!("{times}finding {}", expect.rule);
     for (name, value) in [("result", &expect.result), ("severity", &expect.severity)] {
@@ -212,6 +218,8 @@ mod tests {
             Some("missing finding C01 result denied"),
         );
         check("expect = [{ rule = \"C01\", evidence = [\"pid_ns\"] }]", &found, Some("missing"));
+        check("expect = [{ rule = \"C01\", evidence = [\"uts_ns=uts:[2]\"] }]", &found, None);
+        check("expect = [{ rule = \"C01\", evidence = [\"uts_ns=uts:[1]\"] }]", &found, Some("missing"));
         check("expect = [{ rule = \"C01\", rungs = [\"trampoline\"] }]", &[], None);
         check(
             "expect = [{ rule = \"C01\", count = 2 }]",

@@ -164,6 +164,13 @@ impl Record {
         self.at("/process/ancestors").as_array().is_some_and(|list| !list.is_empty())
     }
 
+    /// True if an ancestor's arguments have this word; a program's path is known by its end, too.
+    pub fn has_ancestor(&self, word: &str) -> bool {
+        let list = self.at("/process/ancestors").as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut words = list.iter().filter_map(|process| process["argv"].as_array()).flatten();
+        words.any(|known| known.as_str().is_some_and(|known| known.rsplit('/').next() == Some(word)))
+    }
+
     /// Process id of a child that was made, of a `fork` event.
     pub fn child(&self) -> Option<u64> {
         (self.event() == "fork").then(|| self.field("child_pid").as_u64())?
@@ -254,6 +261,12 @@ impl Record {
     pub fn evidence(&self) -> Vec<&str> {
         let facts = self.at("/evidence").as_array().map(Vec::as_slice).unwrap_or_default();
         facts.iter().filter_map(|fact| fact.get("name").and_then(Value::as_str)).collect()
+    }
+
+    /// What was observed of a fact of a finding.
+    pub fn observed(&self, fact: &str) -> Option<&str> {
+        let facts = self.at("/evidence").as_array()?;
+        facts.iter().find(|known| known["name"] == fact)?.get("observed")?.as_str()
     }
 
     /// True if a fact of a finding has a declared value beside the observed one.

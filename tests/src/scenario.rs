@@ -136,10 +136,12 @@ pub struct Expect {
     pub result: String,
     /// Its severity.
     pub severity: String,
-    /// Names of facts that its evidence must have.
+    /// Facts that its evidence must have: a name, or `name=value` for what was observed.
     pub evidence: Vec<String>,
     /// True if a fact must be there with a declared and an observed value.
     pub compared: bool,
+    /// A word among the arguments of an ancestor that is not in the container: who did it from outside.
+    pub ancestor: String,
     /// Kind of an event.
     pub event: String,
     /// Values of its fields; a list must be contained.

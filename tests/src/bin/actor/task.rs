@@ -21,21 +21,29 @@ fn told(ret: Ret) -> Ret {
 /// A page that is written first and executable then.
 fn write_then_execute() -> Ret {
     let page = page(libc::PROT_READ | libc::PROT_WRITE);
-    if page.failed() {
-        return page;
-    }
-    let protection = (libc::PROT_READ | libc::PROT_EXEC) as usize;
-    plain(libc::SYS_mprotect, &[page.value as usize, PAGE, protection])
+    if page.failed() { page } else { execute(page) }
 }
 
-/// Maps a file for execution.
-fn map_file(path: &CString) -> Ret {
+/// Maps a page of a file.
+fn map_file(path: &CString, protection: i32) -> Ret {
     let file = sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC);
     if file.failed() {
         return file;
     }
+    let (flags, file) = (libc::MAP_PRIVATE as usize, file.value as usize);
+    plain(libc::SYS_mmap, &[0, PAGE, protection as usize, flags, file, 0])
+}
+
+/// Maps a file to be read, and makes it executable then.
+fn map_file_then_execute(path: &CString) -> Ret {
+    let page = map_file(path, libc::PROT_READ);
+    if page.failed() { page } else { execute(page) }
+}
+
+/// Makes a page executable.
+fn execute(page: Ret) -> Ret {
     let protection = (libc::PROT_READ | libc::PROT_EXEC) as usize;
-    told(plain(libc::SYS_mmap, &[0, PAGE, protection, libc::MAP_PRIVATE as usize, file.value as usize, 0]))
+    plain(libc::SYS_mprotect, &[page.value as usize, PAGE, protection])
 }
 
 /// Reads a byte at address 0 of a process: nothing is there, but the access has been allowed before that is found.
@@ -132,7 +140,8 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
         "map-rwx" => told(page(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC)),
         "map-rw" => told(page(libc::PROT_READ | libc::PROT_WRITE)),
         "write-then-execute" => write_then_execute(),
-        "map-file" => map_file(&c_string(words.word("path")?)),
+        "map-file" => told(map_file(&c_string(words.word("path")?), libc::PROT_READ | libc::PROT_EXEC)),
+        "map-file-then-execute" => map_file_then_execute(&c_string(words.word("path")?)),
         _ => return Ok(None),
     }))
 }
