@@ -49,6 +49,8 @@ pub struct Pipeline {
     found: Vec<Emitted>,
     /// Containers that the edge is to be asked about; each is there once.
     questions: VecDeque<ContainerKey>,
+    /// Processes that ran a runtime, and of which nothing is known.
+    strangers: Vec<u32>,
     bytes: Vec<u8>,
 }
 
@@ -57,6 +59,9 @@ impl Lineage for ProcessTable {
         self.get(pid)
     }
 }
+
+/// Strangers that are asked about in one round of the hot thread. Where more runtimes start at once, the rest stay unknown.
+const STRANGERS: usize = 16;
 
 impl Pipeline {
     /// With empty tables.
@@ -80,6 +85,7 @@ impl Pipeline {
             findings: 0,
             found: Vec::new(),
             questions: VecDeque::new(),
+            strangers: Vec::new(),
             bytes: Vec::new(),
         }
     }
@@ -131,6 +137,9 @@ impl Pipeline {
         }
         if ev.kind == EventKind::Exec {
             self.executable(ev);
+            if ev.header.has(flags::RUNTIME) && self.strangers.len() < STRANGERS {
+                self.strangers.extend(self.processes.stranger(ev.header.pid));
+            }
         }
         let key = ContainerKey(ev.header.container);
         // By start time, too: if its fork was lost, the table may have an older process of this id.
@@ -201,6 +210,18 @@ impl Pipeline {
         None
     }
 
+    /// Takes a process that ran a runtime, about which nobody has told: who joins a container has it as an ancestor.
+    pub fn stranger(&mut self) -> Option<u32> {
+        self.strangers.pop()
+    }
+
+    /// Takes in what `/proc` has of processes, which records told of, or will.
+    pub fn introduced(&mut self, processes: Vec<Process>) {
+        for process in processes {
+            self.processes.insert_scanned(process);
+        }
+    }
+
     /// Takes back a question for which the edge had no room: it comes next.
     pub fn put_back(&mut self, question: &ResolveRequest) {
         if self.containers.ask(question.key) {
@@ -210,9 +231,7 @@ impl Pipeline {
 
     /// Takes in what the edge found out about a container, and about the processes above it.
     pub fn resolved(&mut self, time: u64, update: Update, ancestors: Vec<Process>) {
-        for process in ancestors {
-            self.processes.insert_scanned(process);
-        }
+        self.introduced(ancestors);
         let key = update.key;
         let known = self.containers.get(key).is_some_and(|known| known.mismatches == update.mismatches);
         if self.containers.update(update) {

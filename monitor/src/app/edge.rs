@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::ends::Ends;
-use super::hot::{Mailbox, Wake};
+use super::hot::{Mailbox, Question, Wake};
 use super::start::boot_now;
 use super::trust;
 use crate::bounded::{LOOK, Worker};
@@ -41,13 +41,21 @@ pub(super) struct Edge {
 
 impl Edge {
     /// Runs until the hot thread hangs up.
-    pub(super) fn run(mut self, questions: &Receiver<ResolveRequest>, mailbox: &Mailbox) {
+    pub(super) fn run(mut self, questions: &Receiver<Question>, mailbox: &Mailbox) {
         let (mut accounts, mut trust, mut written) = (Instant::now(), Instant::now(), Instant::now());
         let mut ends = Ends::new();
         let (mut files, resolver) = (Worker::new("edge-files"), Arc::new(self.resolver.clone()));
         loop {
             match questions.recv_timeout(ACCOUNTS.saturating_sub(accounts.elapsed())) {
-                Ok(question) => {
+                Ok(Question::Stranger(pid)) => {
+                    let asked = Arc::clone(&resolver);
+                    // A process that does not let itself be looked at in time stays unknown.
+                    let found = files.run(LOOK, move || asked.from_proc(pid)).unwrap_or_default();
+                    if !mailbox.send(Wake::Do(Box::new(|pipeline, _| pipeline.introduced(found)))) {
+                        return;
+                    }
+                }
+                Ok(Question::Container(question)) => {
                     if !self.answer(question, &resolver, &mut files, mailbox) {
                         return;
                     }

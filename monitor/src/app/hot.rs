@@ -86,10 +86,18 @@ pub(super) struct Source {
     pub(super) received: Received,
 }
 
+/// What the hot thread wants to know of names.
+pub(super) enum Question {
+    /// Who a container is.
+    Container(ResolveRequest),
+    /// Who a process is that records will not tell of, and those above it.
+    Stranger(u32),
+}
+
 /// The ways to the threads that do what the hot one must not. Each is bounded, and none is waited for.
 pub(super) struct Edges {
-    /// Who containers are. When that thread is behind, they are asked in the next round.
-    pub(super) containers: SyncSender<ResolveRequest>,
+    /// Who containers and processes are. When that thread is behind, containers are asked in the next round.
+    pub(super) names: SyncSender<Question>,
     /// What is in executables, if that is wanted.
     pub(super) hashes: Option<SyncSender<Executable>>,
     /// What containers were granted, if that is wanted.
@@ -130,11 +138,17 @@ pub(super) fn run(source: Source, mut pipeline: Pipeline, inbox: &Inbox, edges: 
         pipeline.short(before, order.take_short());
         while let Some(question) = pipeline.question() {
             if let Err(TrySendError::Full(question) | TrySendError::Disconnected(question)) =
-                edges.containers.try_send(question)
+                edges.names.try_send(Question::Container(question))
             {
-                pipeline.put_back(&question);
+                if let Question::Container(question) = question {
+                    pipeline.put_back(&question);
+                }
                 break;
             }
+        }
+        while let Some(pid) = pipeline.stranger() {
+            // Without room it stays a stranger.
+            let _ = edges.names.try_send(Question::Stranger(pid));
         }
         for file in pipeline.executables() {
             if let Some(Err(TrySendError::Full(file) | TrySendError::Disconnected(file))) =

@@ -152,7 +152,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let source = Source { rings, unwanted, pinned: pins.is_some().then_some(daemon), received };
     let hashes = args.hash.map(|limit| hash::start(limit << 20, mailbox.clone())).transpose()?;
     let postures = inspector.map(|inspector| inspect::start(inspector, mailbox.clone())).transpose()?;
-    let edges = Edges { containers: ask, hashes, postures };
+    let edges = Edges { names: ask, hashes, postures };
     if let Some(log) = kernel_log {
         kmsg::start(log, dead_threads, mailbox.clone())?;
     }

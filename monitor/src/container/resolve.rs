@@ -145,6 +145,13 @@ impl Resolver {
         self.ancestor_pids(pid).into_iter().filter_map(|pid| self.proc.process(pid)).collect()
     }
 
+    /// `pid` and its ancestors as `/proc` has them, nearest first.
+    pub fn from_proc(&self, pid: u32) -> Vec<Process> {
+        let mut found: Vec<Process> = self.proc.process(pid).into_iter().collect();
+        found.extend(self.ancestors_from_proc(pid));
+        found
+    }
+
     pub(super) fn ancestor_pids(&self, pid: u32) -> Vec<u32> {
         let mut out = Vec::new();
         let mut at = pid;

@@ -179,10 +179,8 @@ impl ProcessTable {
         process.program = self.programs.make(|program| {
             program.file = Some((exec.exe_dev, exec.exe_ino, exec.exe_ctime));
             program.exe.clear();
-            let exe = ev.string(0);
-            if !exe.bytes.is_empty() {
-                append_path(&mut program.exe, exe);
-            }
+            // A file that is the root of a mount of its own, as crun and runc make one of themselves, has no more than `/`.
+            append_path(&mut program.exe, ev.string(0));
             let argv = ev.string(1);
             program.argv_cut = set_list(&mut program.argv, argv.list()) || argv.flags & TRUNCATED != 0;
             program.cwd.clear();

@@ -14,6 +14,13 @@ impl ProcessTable {
         Ancestors { table: self, at: start, seen: [0; MAX_ANCESTORS + 1], count: 0 }
     }
 
+    /// The parent of a process, if it has one that is not in the table.
+    pub fn stranger(&self, pid: u32) -> Option<u32> {
+        let at = self.by_pid.get(&pid).copied()?;
+        let parent = self.slots[at as usize].process.ppid;
+        (parent != 0 && self.parent_of(at).is_none()).then_some(parent)
+    }
+
     fn parent_of(&self, at: u32) -> Option<u32> {
         let Slot { process, parent, .. } = &self.slots[at as usize];
         let born = self.by_pid.get(&parent.pid).copied().filter(|up| {

@@ -66,6 +66,26 @@ fn exec_sets_the_program_root_first() {
 }
 
 #[test]
+fn a_program_without_a_path_has_arguments() {
+    let mut table = ProcessTable::default();
+    exec(&mut table, (10, 1), 9, &["crun"], &["crun", "exec"]);
+    // It executes itself once more, from a mount that has nothing but the file.
+    exec(&mut table, (10, 1), 9, &[], &["crun", "exec"]);
+    let p = table.get(10).expect("known");
+    assert_eq!((p.program.exe.as_slice(), p.program.argv.len()), (b"/".as_slice(), 2));
+    check_whole(&table);
+}
+
+#[test]
+fn a_parent_may_be_a_stranger() {
+    let mut table = ProcessTable::default();
+    exec(&mut table, (10, 5), 9, &["runc"], &["runc", "exec"]);
+    assert_eq!(table.stranger(10), Some(9));
+    table.insert_scanned(Process { key: ProcessKey { pid: 9, started: SECOND }, ..Process::default() });
+    assert_eq!((table.stranger(10), table.stranger(11)), (None, None));
+}
+
+#[test]
 fn paths() {
     #[track_caller]
     fn check(bytes: &[u8], flags: u16, want: &str) {

@@ -238,7 +238,7 @@ pub(super) fn who(
 fn program<'k>(kept: &'k mut Kept, program: &Program) -> (&'k [u8], usize) {
     kept.programs.get(program.id, |out| {
         let mut w = Writer::new(out);
-        if program.exe.is_empty() {
+        if program.exe.is_empty() && program.argv.is_empty() {
             ["exe", "argv"].into_iter().for_each(|name| w.null(name));
             let end = w.out().len();
             w.null("cwd");
