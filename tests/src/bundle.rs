@@ -71,17 +71,8 @@ fn mounts(spec: &Spec<'_>) -> Value {
     mounts.into()
 }
 
-/// What a configuration is exchanged for: it hides one more file, and the last mount has another source.
-pub fn altered(config: &Value, source: &str) -> Value {
-    let mut altered = config.clone();
-    if let Some(masks) = altered["linux"]["maskedPaths"].as_array_mut() {
-        masks.push("/proc/version".into());
-    }
-    if let Some(mount) = altered["mounts"].as_array_mut().and_then(|mounts| mounts.last_mut()) {
-        mount["source"] = source.into();
-    }
-    altered
-}
+/// A change to a configuration; the words are the run's folder.
+pub type Change = fn(&mut Value, &str);
 
 /// The whole configuration.
 pub fn config(env: &Env, spec: &Spec<'_>, cgroup: &str) -> Value {
@@ -132,6 +123,9 @@ pub fn config(env: &Env, spec: &Spec<'_>, cgroup: &str) -> Value {
             "defaultAction": "SCMP_ACT_ALLOW",
             "syscalls": [{ "names": REFUSED, "action": "SCMP_ACT_ERRNO" }],
         });
+    }
+    if let Some(change) = setup.config {
+        change(&mut config, &env.work.display().to_string());
     }
     config
 }

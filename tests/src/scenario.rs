@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
+use crate::bundle::Change;
 use crate::host::Layout;
 use crate::proof;
 use crate::runtime::Kind;
@@ -100,9 +101,12 @@ pub struct Setup {
     pub unmasked: bool,
     /// Privileged, in an engine's own word for it; where the runtime is called directly it has none.
     pub privileged: bool,
-    /// Its configuration is exchanged as soon as the runtime has read it: it then declares a mask and the source of a
-    /// mount that the container does not have, as after a race that a runtime lost; where that is called directly.
-    pub altered: bool,
+    /// What is different in its configuration, where the runtime is called directly.
+    #[serde(skip)]
+    pub config: Option<Change>,
+    /// The same once the runtime has read it: it declares what the container does not have, as after a race that was lost.
+    #[serde(skip)]
+    pub altered: Option<Change>,
     /// Its configuration is removed as soon as the runtime has read it; where that is called directly.
     pub unbundled: bool,
     /// Labels, `name=value`, where an engine takes some.
@@ -140,7 +144,7 @@ pub struct Expect {
     pub evidence: Vec<String>,
     /// True if a fact must be there with a declared and an observed value.
     pub compared: bool,
-    /// A word among the arguments of an ancestor that is not in the container: who did it from outside.
+    /// A word among the arguments of an ancestor: who did it from outside.
     pub ancestor: String,
     /// Kind of an event.
     pub event: String,

@@ -46,13 +46,15 @@ impl Stage {
         };
         let mut live: Vec<(Case, Container)> = vec![(older, before)];
         let direct = matches!(kind, Kind::Runc | Kind::Crun);
-        for case in posture::cases_of(kind).into_iter().chain(differences().into_iter().filter(|_| direct)) {
+        for case in
+            posture::cases_of(kind).into_iter().chain(posture::differences().into_iter().filter(|_| direct))
+        {
             let container = Live::start_container(self, runtime, &case.setup, &unique())?;
             live.push((case, container));
         }
         for (at, (case, container)) in live.iter().enumerate() {
             // The first ran before the daemon: what is told of it may have been told by another one.
-            self.judge_granted(&daemon.store, case, container, at == 0).with_context(|| case.name)?;
+            self.judge_granted(kind, &daemon.store, case, container, at == 0).with_context(|| case.name)?;
         }
         // One that ends at once was looked at in time, or it is said that it was not.
         let (name, setup) = (format!("bhs-{}", unique()), Setup { seccomp: true, ..Setup::default() });
@@ -76,6 +78,7 @@ impl Stage {
 
     fn judge_granted(
         &self,
+        kind: Kind,
         store: &Store,
         case: &Case,
         container: &Container,
@@ -88,7 +91,7 @@ impl Stage {
             anyhow::bail!("no posture record of {}:{}", container.id, judge::lines(known));
         };
         ensure!(!record.has_text("unread"), "not read: {}", record.line());
-        posture::judge(case, record.value())?;
+        posture::judge(case, kind, record.value())?;
         // Findings are written right behind their record.
         let is_marker = |r: &Record| r.number("seq") > record.number("seq");
         let critical: Vec<&str> =
@@ -132,20 +135,4 @@ impl Stage {
 
 fn is_posture(record: &Record, container: &Container) -> bool {
     record.class() == "posture" && record.container_id() == Some(container.id.as_str())
-}
-
-/// Containers that are not what their configuration declares.
-fn differences() -> Vec<Case> {
-    let altered = Setup {
-        user: 1000,
-        seccomp: true,
-        altered: true,
-        mounts: vec![crate::scenario::Bind { host: "{work}/rootfs".to_owned(), at: "/data".to_owned() }],
-        ..Setup::default()
-    };
-    vec![Case {
-        name: "a mask that is missing and a mount that leads elsewhere",
-        setup: altered,
-        wanted: &[("X-masks", "critical"), ("X-mount", "warning")],
-    }]
 }

@@ -1,7 +1,9 @@
 //! `bulkhead posture` beside real containers: each is granted something, and that is what must be said of it. No daemon
 //! runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod cases;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -15,9 +17,11 @@ use crate::fixture::on_host;
 use crate::host::Layout;
 use crate::process;
 use crate::runtime::{self, Container, Kind, Runtime};
-use crate::scenario::{Bind, Rung, Setup};
+use crate::scenario::Rung;
 use crate::stop;
 use crate::tally::Tally;
+use cases::LAYERS;
+pub(super) use cases::{Case, cases_of, differences, has_cases, judge};
 
 /// The name of the check.
 const NAME: &str = "posture";
@@ -25,128 +29,6 @@ const NAME: &str = "posture";
 /// is read well, and there every container is one of an emulated machine.
 pub(super) const NAME_OF_FEW: &str = "posture_of_few";
 const FEW: [&str; 3] = ["plain", "privileged", "host pid and ptrace"];
-
-/// A container: what it is granted, and what must be said of it.
-pub(super) struct Case {
-    pub(super) name: &'static str,
-    pub(super) setup: Setup,
-    /// Checks with their severities.
-    pub(super) wanted: &'static [(&'static str, &'static str)],
-}
-
-fn cases() -> Vec<Case> {
-    let caps = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let mounts = |all: &[(&str, &str)]| {
-        all.iter().map(|(host, at)| Bind { host: (*host).to_owned(), at: (*at).to_owned() }).collect()
-    };
-    let filtered = || Setup { seccomp: true, ..Setup::default() };
-    vec![
-        // The quiet twin of all that follow.
-        Case { name: "plain", setup: Setup { user: 1000, ..filtered() }, wanted: &[] },
-        Case { name: "root", setup: filtered(), wanted: &[("G03", "notice")] },
-        Case { name: "no seccomp", setup: Setup::default(), wanted: &[("G07", "warning")] },
-        Case {
-            name: "privileged",
-            setup: Setup {
-                caps: caps(&[
-                    "CAP_SYS_ADMIN",
-                    "CAP_SYS_MODULE",
-                    "CAP_SYS_RAWIO",
-                    "CAP_SYS_PTRACE",
-                    "CAP_NET_ADMIN",
-                ]),
-                devices: true,
-                unmasked: true,
-                ..Setup::default()
-            },
-            wanted: &[
-                ("G01", "critical"),
-                ("G02", "critical"),
-                ("G07", "warning"),
-                ("G11", "warning"),
-                ("G12", "critical"),
-            ],
-        },
-        Case {
-            name: "capability in the bounding set",
-            setup: Setup { user: 1000, caps: caps(&["CAP_SYS_ADMIN"]), ..filtered() },
-            wanted: &[("G02", "warning")],
-        },
-        Case {
-            name: "host pid",
-            setup: Setup { host_pid: true, ..filtered() },
-            wanted: &[("G04", "warning")],
-        },
-        Case {
-            name: "host pid and ptrace",
-            setup: Setup { host_pid: true, caps: caps(&["CAP_SYS_PTRACE"]), ..filtered() },
-            wanted: &[("G04", "critical"), ("G02", "critical")],
-        },
-        Case {
-            name: "host network",
-            setup: Setup { host_net: true, ..filtered() },
-            wanted: &[("G04", "warning")],
-        },
-        Case {
-            name: "engine's sockets in a folder",
-            setup: Setup { mounts: mounts(&[("{work}/ctl", "/ctl")]), ..filtered() },
-            wanted: &[("G06", "critical")],
-        },
-        Case {
-            name: "engine's socket",
-            setup: Setup { mounts: mounts(&[("{work}/ctl/docker.sock", "/engine.sock")]), ..filtered() },
-            wanted: &[("G06", "critical")],
-        },
-        Case {
-            name: "a socket that is no engine's",
-            setup: Setup {
-                user: 1000,
-                mounts: mounts(&[("{work}/ctl/service.sock", "/service.sock")]),
-                ..filtered()
-            },
-            wanted: &[],
-        },
-        Case {
-            name: "/etc of the host",
-            setup: Setup { mounts: mounts(&[("/etc", "/somewhere")]), ..filtered() },
-            wanted: &[("G05", "critical")],
-        },
-    ]
-}
-
-/// What may be said of any of them, because it is the machine that it is about: AppArmor that is on, an old runtime.
-const ALWAYS: &[&str] = &["G08", "G18"];
-
-/// What a runtime can be asked for: engines have words of their own for some, and none for others.
-pub(super) fn cases_of(kind: Kind) -> Vec<Case> {
-    let is_direct = matches!(kind, Kind::Runc | Kind::Crun);
-    // Docker's own network namespace here is not the host's, and containers are never given another one.
-    let has_host_net = is_direct || kind == Kind::Containerd;
-    let mut cases = cases();
-    cases.retain(|case| has_host_net || !case.setup.host_net);
-    if !is_direct {
-        for case in cases.iter_mut().filter(|case| case.setup.devices) {
-            case.setup = Setup { privileged: true, ..Setup::default() };
-        }
-    }
-    // It gives a user who is not root what was added, not just leave to gain it.
-    for case in cases.iter_mut().filter(|case| kind == Kind::Podman && case.setup.user != 0) {
-        if !case.setup.caps.is_empty() {
-            case.wanted = &[("G02", "critical")];
-        }
-    }
-    cases
-}
-
-/// True if the cases can be made with this runtime: what a pod is granted is its kubelet's to say, and crun has no program
-/// for devices where it runs in a branch of its own.
-pub(super) fn has_cases(stage: &Stage, kind: Kind) -> bool {
-    match kind {
-        Kind::Cri => false,
-        Kind::Crun => stage.flags.in_vm,
-        Kind::Runc | Kind::Docker | Kind::Podman | Kind::Containerd => true,
-    }
-}
 
 /// Runs it, but for the conformance suite, in which each engine is started once and then runs [`few`] too.
 pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
@@ -206,10 +88,16 @@ impl Stage {
         ensure!(objects.len() == live.len(), "{} containers, {} objects", live.len(), objects.len());
         for (case, container) in &live {
             let object = objects.get(&container.id).context("a container is missing")?;
-            judge(case, object).with_context(|| format!("{}: {object:#}", case.name))?;
+            judge(case, kind, object).with_context(|| format!("{}: {object:#}", case.name))?;
             let (runtime, engine) = kind.identity();
             let who = (&object["container"]["runtime"], &object["container"]["engine"]);
             ensure!(who == (&runtime.into(), &engine.into()), "{who:?} is not {runtime} of {engine}");
+            if kind == Kind::Runc {
+                // All have one image, and one of them is privileged.
+                let findings = object["findings"].as_array().context("no findings")?;
+                let shares = findings.iter().any(|finding| finding["id"] == LAYERS);
+                ensure!(shares, "{}: no word of the privileged container", case.name);
+            }
         }
         if kind == Kind::Runc && self.flags.conformance.is_none() {
             self.ends(&live)?;
@@ -255,6 +143,15 @@ impl Stage {
             let got = verdict(kind, name);
             ensure!(got == wanted, "{kind} {name} is {got} and not {wanted}: {grants:#?}");
         }
+        let in_reach = id("engine's sockets in a folder")?;
+        let said = self.ask(&["--explain", &in_reach])?;
+        let objects = by_id(&said.stdout)?;
+        let grants = objects.get(&in_reach).and_then(|o| o["grants"].as_array()).context("no grants")?;
+        let sockets = grants.iter().filter(|grant| grant["kind"] == "socket");
+        let sockets: BTreeMap<_, _> =
+            sockets.map(|grant| (grant["name"].as_str(), grant["verdict"].as_str())).collect();
+        let wanted = ["/ctl/docker.sock", "/ctl/harmless"].map(|path| (Some(path), Some("critical")));
+        ensure!(sockets == BTreeMap::from(wanted), "sockets in reach: {sockets:?}");
         // Who decides on devices: lines of a file on version 1, a program on version 2.
         let said = self.ask(&["--explain", &plain])?;
         let objects = by_id(&said.stdout)?;
@@ -299,37 +196,4 @@ pub(super) fn by_id(lines: &[u8]) -> anyhow::Result<BTreeMap<String, Value>> {
         objects.insert(id, object);
     }
     Ok(objects)
-}
-
-/// What is wanted is said, with a source that the configuration has; and of the rest nothing that matters.
-pub(super) fn judge(case: &Case, object: &Value) -> anyhow::Result<()> {
-    ensure!(object["container"]["status"] == "resolved", "not resolved");
-    let findings = object["findings"].as_array().context("no findings")?;
-    let mut got: BTreeMap<&str, &str> = BTreeMap::new();
-    for finding in findings {
-        let text = |key: &str| finding[key].as_str().unwrap_or_default();
-        got.insert(text("id"), text("severity"));
-        let items = finding["items"].as_array().context("no items")?;
-        ensure!(items.iter().all(|item| item["source"].as_str().is_some_and(|s| !s.is_empty())), "no source");
-    }
-    for (id, severity) in case.wanted {
-        ensure!(got.get(id) == Some(severity), "{id} is {:?} and not {severity}", got.get(id));
-    }
-    let mut wanted: BTreeSet<&str> = case.wanted.iter().map(|(id, _)| *id).collect();
-    if !case.setup.mounts.is_empty() {
-        // The run's own folder may lie where it matters: in a guest it is in /run.
-        wanted.insert("G05");
-    }
-    if case.setup.privileged {
-        // Some engines make cgroups writable with it.
-        wanted.insert("G13");
-    }
-    let beside: Vec<_> = got
-        .iter()
-        .filter(|(id, severity)| {
-            !wanted.contains(*id) && !ALWAYS.contains(id) && ["warning", "critical"].contains(severity)
-        })
-        .collect();
-    ensure!(beside.is_empty(), "also said: {beside:?}");
-    Ok(())
 }

@@ -69,9 +69,10 @@ impl Oci {
         {
             linux.remove("resources");
         }
-        if spec.setup.altered {
+        if let Some(change) = spec.setup.altered {
             let (to, from) = (at.join("config.json"), at.join("altered.json"));
-            let altered = bundle::altered(&config, &self.env.work.display().to_string());
+            let mut altered = config.clone();
+            change(&mut altered, &self.env.work.display().to_string());
             fs::write(&from, altered.to_string())?;
             hook(&mut config, "cp", &[&from, &to])?;
         }
