@@ -40,6 +40,8 @@ pub struct Plan<'a> {
     pub evidence: Option<&'a Path>,
     /// Where it is told to pin, in the run's own mount namespace.
     pub pins: Option<&'a Path>,
+    /// True if it runs in the run's own mount namespace.
+    pub is_beside_host: bool,
     /// How long it may take until it is ready.
     pub limit: Duration,
 }
@@ -87,6 +89,7 @@ impl Daemon {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         process::die_with_parent(&mut command);
         match plan.pins {
+            None if plan.is_beside_host => {}
             None => on_host(&mut command, mounts),
             Some(folder) => {
                 let mut pin = std::ffi::OsString::from("--pin=");

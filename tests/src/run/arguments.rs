@@ -47,6 +47,9 @@ impl Stage {
             for long in [&many, &one, &more] {
                 self.long(&daemon.store, runtime, &container, long)?;
             }
+            if flag == Some("--env") {
+                self.large_environment(&daemon.store, runtime, &container)?;
+            }
             let first = |record: &Record| {
                 record.container_id() == Some(container.id.as_str())
                     && record.event() == "exec"
@@ -103,6 +106,35 @@ impl Stage {
         );
         let cut = record.field("argv_truncated") == &Value::Bool(true);
         ensure!(cut == (want.len() > MOST), "argv_truncated is {cut} with {} bytes", want.len());
+        Ok(())
+    }
+}
+
+impl Stage {
+    /// Executes a program with a variable that is larger than what is reported: its beginning is.
+    fn large_environment(
+        &self,
+        store: &Store,
+        runtime: &mut dyn Runtime,
+        container: &Container,
+    ) -> anyhow::Result<()> {
+        let (nonce, variable) = (unique(), format!("LARGE={}", "0123456789".repeat(4 << 10)));
+        let words = ["exec-with", &variable, "/bin/busybox", "true", &nonce].map(str::to_owned);
+        process::output(&mut runtime.exec(container, &actor(&nonce, &words))?, self.limits.command)?;
+        let is_it = |record: &Record| {
+            record.event() == "exec"
+                && record.field("exe").as_str() == Some("/bin/busybox")
+                && record.argv().get(2) == Some(&nonce.as_str())
+        };
+        let record = store.wait_for(self.limits.record, is_it)?.context("no exec of the program")?;
+        let kept = record.field("environ").as_array().and_then(|list| list.first()).and_then(Value::as_str);
+        ensure!(
+            record.field("environ_truncated") == &Value::Bool(true) && kept == Some(&variable[..MOST]),
+            "{:?} bytes of {} are kept, truncated: {}",
+            kept.map(str::len),
+            variable.len(),
+            record.field("environ_truncated")
+        );
         Ok(())
     }
 }

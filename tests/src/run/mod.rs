@@ -2,6 +2,7 @@
 
 mod alone;
 mod arguments;
+mod btf;
 mod crowd;
 mod ends;
 mod engines;
@@ -198,6 +199,7 @@ impl Stage {
             control_socket: &self.fixture.control_socket,
             evidence: self.flags.evidence.as_deref(),
             limit: self.limits.ready,
+            is_beside_host: false,
         };
         Daemon::start(&plan, &self.mounts)
     }
@@ -249,6 +251,7 @@ impl Stage {
         pinned::run(self, rung, &mut claims, tally)?;
         arguments::run(self, rung, tally)?;
         hashes::run(self, rung, tally)?;
+        btf::run(self, rung, tally)?;
         granted::run(self, rung, tally)?;
         hangs::run(self, rung, tally)?;
         crowd::run(self, rung, tally)?;

@@ -60,12 +60,12 @@ fn execute(dir: i32, path: &CString, flags: i32, name: &CString, words: &mut Wor
 }
 
 /// By the descriptor itself, as fexecve(3) does.
-fn execute_descriptor(fd: i32, words: &mut Words) -> Ret {
-    execute(fd, &CString::default(), libc::AT_EMPTY_PATH, &c_string("/actor".into()), words)
+fn execute_descriptor(fd: i32, name: &str, words: &mut Words) -> Ret {
+    execute(fd, &CString::default(), libc::AT_EMPTY_PATH, &c_string(name.into()), words)
 }
 
-/// This program in memory alone.
-fn memfd() -> io::Result<fs::File> {
+/// A program in memory alone.
+fn memfd(source: &str) -> io::Result<fs::File> {
     use std::os::fd::FromRawFd as _;
     let name = c"harmless";
     // SAFETY: the string outlives the call.
@@ -77,22 +77,22 @@ fn memfd() -> io::Result<fs::File> {
     }
     // SAFETY: the descriptor is new, and nobody else's.
     let mut file = unsafe { fs::File::from_raw_fd(fd.value as i32) };
-    io::copy(&mut fs::File::open(SELF)?, &mut file)?;
+    io::copy(&mut fs::File::open(source)?, &mut file)?;
     Ok(file)
 }
 
-/// A copy of this program, open, and with no name any more.
-fn deleted(path: &str) -> io::Result<fs::File> {
-    fs::copy(SELF, path)?;
+/// A copy of a program, open, and with no name any more.
+fn deleted(source: &str, path: &str) -> io::Result<fs::File> {
+    fs::copy(source, path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
     let file = fs::File::open(path)?;
     fs::remove_file(path)?;
     Ok(file)
 }
 
-fn execute_file(file: io::Result<fs::File>, words: &mut Words) -> Ret {
+fn execute_file(file: io::Result<fs::File>, name: &str, words: &mut Words) -> Ret {
     match file {
-        Ok(file) => execute_descriptor(file.as_raw_fd(), words),
+        Ok(file) => execute_descriptor(file.as_raw_fd(), name, words),
         Err(error) => ret_of(Err(error)),
     }
 }
@@ -149,7 +149,11 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
             execve_with(&variable, &path, words)
         }
         "exec-nameless" => execve_nameless(&c_string(words.word("path")?)),
-        "exec-memfd" => execute_file(memfd(), words),
+        "exec-memfd" => execute_file(memfd(SELF), "/actor", words),
+        "exec-memfd-of" => {
+            let source = words.text("source")?;
+            execute_file(memfd(&source), &source, words)
+        }
         // What follows runs with a connection as descriptors 0 and 2, or as 0 alone.
         "exec-connected" | "exec-fed" => match connection(net::address(words)?) {
             Ok(ends) => on_socket(&ends.0, verb == "exec-connected", words),
@@ -157,11 +161,15 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
         },
         "exec-deleted" => {
             let path = words.text("path")?;
-            execute_file(deleted(&path), words)
+            execute_file(deleted(SELF, &path), "/actor", words)
+        }
+        "exec-deleted-of" => {
+            let (source, path) = (words.text("source")?, words.text("path")?);
+            execute_file(deleted(&source, &path), &source, words)
         }
         "exec-descriptor" => {
             let file = fs::File::open(words.word("path")?);
-            execute_file(file, words)
+            execute_file(file, "/actor", words)
         }
         // By the magic link, which does not work once the descriptor is closed, but is followed before that.
         "exec-proc-fd" => match fs::File::open(words.word("path")?) {
