@@ -7,6 +7,7 @@ mod crowd;
 mod ends;
 mod engines;
 mod faults;
+mod full_maps;
 mod granted;
 mod group;
 mod hangs;
@@ -252,6 +253,7 @@ impl Stage {
         arguments::run(self, rung, tally)?;
         hashes::run(self, rung, tally)?;
         btf::run(self, rung, tally)?;
+        full_maps::run(self, rung, tally)?;
         granted::run(self, rung, tally)?;
         hangs::run(self, rung, tally)?;
         crowd::run(self, rung, tally)?;
