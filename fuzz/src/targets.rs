@@ -194,10 +194,12 @@ fn kmsg(bytes: &[u8]) -> u64 {
     let mut faults = Vec::new();
     for record in bytes.split(|byte| *byte == b'\n') {
         let Some(line) = Line::read(record) else { continue };
-        faults.extend(reports.line(&line, |_| None));
+        faults.extend(reports.line(&line, line.stamp, |_| None));
+        faults.extend(reports.silence(line.stamp));
     }
     let ended = faults.len();
-    faults.extend(reports.silence());
+    faults.extend(reports.gap());
+    assert_eq!(reports.due(), None);
     for fault in &faults {
         let parts = [&fault.title, &fault.function, &fault.place, &fault.comm];
         assert!(parts.iter().all(|part| part.len() <= 256), "{fault:?}");

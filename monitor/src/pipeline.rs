@@ -293,8 +293,7 @@ impl Pipeline {
         }
         let count = self.faults.take_over_budget();
         if count > 0 {
-            let (reason, event) = (loss_reason::OVER_BUDGET, Some(EventKind::KernelFault));
-            self.emitter.emit(time, Body::Loss(Loss { reason, count, event, ..Loss::default() }));
+            self.faults_lost(time, loss_reason::OVER_BUDGET, count);
         }
         let count = self.postures.take_uninspected();
         if count > 0 {

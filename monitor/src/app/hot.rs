@@ -76,6 +76,14 @@ pub(super) struct Inbox {
     bell: Arc<OwnedFd>,
 }
 
+#[cfg(test)]
+impl Inbox {
+    /// The next message, if there is one.
+    pub(super) fn take(&self) -> Option<Wake> {
+        self.receiver.try_recv().ok()
+    }
+}
+
 /// What the hot thread owns of the kernel side.
 pub(super) struct Source {
     pub(super) rings: Rings,

@@ -153,9 +153,6 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
     let hashes = args.hash.map(|limit| hash::start(limit << 20, mailbox.clone())).transpose()?;
     let postures = inspector.map(|inspector| inspect::start(inspector, mailbox.clone())).transpose()?;
     let edges = Edges { names: ask, hashes, postures };
-    if let Some(log) = kernel_log {
-        kmsg::start(log, dead_threads, mailbox.clone())?;
-    }
     let hot = spawn("hot", move || hot::run(source, pipeline, &inbox, &edges))?;
     let running = match found {
         Some(running) => running,
@@ -170,6 +167,10 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         }
     };
     let outcome = ready::prove(&loaded, &mut control, host.layout.mount(), &mailbox, running);
+    if let Some(log) = kernel_log {
+        // Behind the status that says that it is there.
+        kmsg::start(log, dead_threads, loaded.sensors.clone(), mailbox.clone())?;
+    }
     let keys = trusted.keys().copied().collect();
     let log = loaded.kernel_log();
     let accounts = Arc::new(Mutex::new(accounts));
@@ -270,6 +271,12 @@ fn selftest(loaded: &mut Loaded, host: &Host) -> Result<(), Diagnostic> {
 fn come_first() {
     let thread = rustix::thread::gettid();
     let _ = rustix::process::setpriority_process(Some(thread), -15);
+}
+
+/// For a thread that can be kept busy from outside, and whose work can wait.
+fn come_last() {
+    let thread = rustix::thread::gettid();
+    let _ = rustix::process::setpriority_process(Some(thread), 10);
 }
 
 /// Waits for the end of a thread that has nothing left to do; one that looks at files of a container may be kept waiting,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::canary;
 use super::hot::{Mailbox, Wake};
-use crate::bpf::{Control, Loaded};
+use crate::bpf::{Control, Loaded, SensorState};
 use crate::diag::{Code, Diagnostic};
 use crate::output::{SensorCoverage, Status};
 
@@ -27,7 +27,7 @@ pub(super) fn prove(
     mailbox: &Mailbox,
     running: usize,
 ) -> Result<(), Diagnostic> {
-    say_coverage(loaded, mailbox);
+    mailbox.send(coverage(loaded.sensors.clone()));
     let wanted: Vec<&'static str> = loaded
         .sensors
         .iter()
@@ -73,9 +73,9 @@ fn missing(mailbox: &Mailbox, wanted: &[&'static str]) -> Result<Vec<&'static st
     asked.recv().map_err(|_| Diagnostic::new(Code::NoResources).note("the hot thread has ended"))
 }
 
-fn say_coverage(loaded: &Loaded, mailbox: &Mailbox) {
-    let sensors = loaded.sensors.clone();
-    mailbox.send(Wake::Do(Box::new(move |pipeline, now| {
+/// Has it said which sensors see what.
+pub(super) fn coverage(sensors: Vec<SensorState>) -> Wake {
+    Wake::Do(Box::new(move |pipeline, now| {
         let rows: Vec<(String, Vec<&str>)> = sensors
             .iter()
             .map(|s| {
@@ -94,5 +94,5 @@ fn say_coverage(loaded: &Loaded, mailbox: &Mailbox) {
             })
             .collect();
         pipeline.status(now, Status::Coverage { sensors: &coverage });
-    })));
+    }))
 }

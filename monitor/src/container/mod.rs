@@ -32,6 +32,7 @@ pub(crate) use host::{cached_status, read_file, read_start};
 pub(crate) use identity::{engine_of_namespace, fill, keep_labels, keeps_label};
 pub use kubepods::{Qos, pod_in_path};
 pub use pattern::{PathMatch, container_in_path};
+pub use procfs::{started, thread};
 pub use registry::{Change, Registry, Suspect};
 pub use resolve::{ResolveRequest, Resolver, RuntimeInvocation};
 pub use scan::{Scanned, ScannedTask, Survey};

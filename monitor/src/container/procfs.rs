@@ -8,10 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD};
 
 use super::host::{cached_status, read_file, read_start};
-use crate::process::{MAX_ARGS, MAX_ARGV_BYTES, Process, ProcessKey, Program};
-
-/// Nanoseconds of a clock tick in `/proc`: `USER_HZ` is 100 on every Linux that Bulkhead runs on.
-const TICK_NS: u64 = 10_000_000;
+use crate::process::{MAX_ARGS, MAX_ARGV_BYTES, Process, ProcessKey, Program, TICK_NS};
 
 /// The fields of `/proc/<pid>/status` that are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,8 +22,22 @@ pub(super) struct TaskStatus {
     pub(super) cap_bounding: u64,
     pub(super) seccomp: u32,
     pub(super) no_new_privs: u32,
+    /// Process that the thread is of.
+    pub(super) tgid: u32,
     /// Process id in its innermost pid namespace.
     pub(super) inner_pid: u32,
+}
+
+/// When a process or a thread started that runs under this number, nanoseconds since boot, floored to 10 ms.
+pub fn started(tid: u32) -> Option<u64> {
+    Proc::new(Path::new("/proc")).stat(tid).map(|(_, started)| started)
+}
+
+/// The process of a thread that runs, and when the thread started.
+pub fn thread(tid: u32) -> Option<(u32, u64)> {
+    let started = started(tid)?;
+    let status = Proc::new(Path::new("/proc")).status(tid, tid)?;
+    Some((status.tgid, started))
 }
 
 /// A procfs.
@@ -182,6 +193,7 @@ fn parse_status(bytes: &[u8]) -> TaskStatus {
                 status.suid = number();
             }
             "Gid" => status.gid = number(),
+            "Tgid" => status.tgid = number(),
             "CapPrm" => status.cap_permitted = hex(),
             "CapEff" => status.cap_effective = hex(),
             "CapBnd" => status.cap_bounding = hex(),
@@ -209,9 +221,9 @@ mod tests {
 
     #[test]
     fn status_fields() {
-        let text = b"Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nNSpid:\t900\t1\nCapPrm:\tff\nCapEff:\t0f\nCapBnd:\t1f\nNoNewPrivs:\t1\nSeccomp:\t2\n\xff:\nUid";
+        let text = b"Name:\tx\nTgid:\t899\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nNSpid:\t900\t1\nCapPrm:\tff\nCapEff:\t0f\nCapBnd:\t1f\nNoNewPrivs:\t1\nSeccomp:\t2\n\xff:\nUid";
         let s = parse_status(text);
-        assert_eq!((s.uid, s.euid, s.suid, s.gid, s.inner_pid), (1, 2, 3, 5, 1));
+        assert_eq!((s.uid, s.euid, s.suid, s.gid, s.tgid, s.inner_pid), (1, 2, 3, 5, 899, 1));
         assert_eq!(
             (s.cap_permitted, s.cap_effective, s.cap_bounding, s.seccomp, s.no_new_privs),
             (255, 15, 31, 2, 1)
@@ -228,5 +240,10 @@ mod tests {
         assert!(proc.threads(pid).contains(&pid));
         assert!(proc.root(pid).is_some());
         assert!(proc.process(u32::MAX).is_none());
+        let own = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+        let (process, began) = thread(own).unwrap();
+        assert_eq!(process, pid);
+        assert!(own != pid && began >= p.key.started && began == started(own).unwrap());
+        assert_eq!((thread(u32::MAX), started(u32::MAX)), (None, None));
     }
 }

@@ -14,7 +14,7 @@ use super::ContainerKey;
 use super::cgroup::{Layout, cgroup_id};
 use super::host::read_start;
 use super::resolve::{ResolveRequest, Resolver};
-use crate::process::Process;
+use crate::process::{Process, TICK_NS};
 use groups::{Group, Seen, within};
 
 /// Cgroups listed below one container.
@@ -135,8 +135,7 @@ impl Resolver {
 
     /// True if the process runs that started then, nanoseconds since boot.
     pub fn runs(&self, pid: u32, started: u64) -> bool {
-        // `/proc` counts ticks of 10 ms.
-        self.proc.stat(pid).is_some_and(|(_, start)| start.abs_diff(started) <= 10_000_000)
+        self.proc.stat(pid).is_some_and(|(_, start)| start.abs_diff(started) <= TICK_NS)
     }
 
     /// The threads of a process.

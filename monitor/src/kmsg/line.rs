@@ -5,6 +5,8 @@
 pub struct Line<'a> {
     /// Its number: each is one more than the one before.
     pub seq: u64,
+    /// When it was printed, nanoseconds on a clock of the log's own.
+    pub stamp: u64,
     /// True if the kernel wrote it: what user space writes to the log never has facility 0.
     pub is_kernel: bool,
     /// Who printed it, a thread or a CPU, in the kernel's words; only where the kernel says so (`CONFIG_PRINTK_CALLER`).
@@ -21,11 +23,12 @@ impl<'a> Line<'a> {
         let mut fields = head.split(|byte| *byte == b',');
         let level = number(fields.next()?)?;
         let seq = number(fields.next()?)?;
-        // Time and flags.
-        let mut more = fields.skip(2);
+        let stamp = number(fields.next()?)?.saturating_mul(1000);
+        // Flags come first.
+        let mut more = fields.skip(1);
         let text = rest.split(|byte| *byte == b'\n').next()?;
         let caller = more.find_map(|field| field.strip_prefix(b"caller="));
-        Some(Self { seq, is_kernel: level < 8, caller, text })
+        Some(Self { seq, stamp, is_kernel: level < 8, caller, text })
     }
 }
 

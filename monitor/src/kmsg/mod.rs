@@ -10,9 +10,11 @@
 mod line;
 mod report;
 mod title;
+mod whose;
 
 #[cfg(test)]
 mod tests;
 
 pub use line::Line;
 pub use report::{Fault, Reports, Whose};
+pub use whose::{Clock, Living, owner};

@@ -11,6 +11,9 @@ const OPEN: usize = 8;
 const BEFORE_TASK: u32 = 256;
 /// Lines from there to the end: registers, code, modules, a stack.
 const AFTER_TASK: u32 = 64;
+/// A report whose next line does not come within so long is told as it is, nanoseconds; one without a task is none.
+const SILENCE: u64 = 200_000_000;
+const NO_TASK: u64 = 2_000_000_000;
 /// Bytes that are kept of a line, and of a part of one.
 const LINE: usize = 256;
 const PART: usize = 128;
@@ -32,6 +35,8 @@ pub struct Whose {
 pub struct Fault {
     /// One of [`fault_report`].
     pub report: u32,
+    /// When its first line was printed, nanoseconds since boot, at the latest.
+    pub at: u64,
     /// CPU.
     pub cpu: u32,
     /// The thread, in the initial pid namespace; 0 for the idle one.
@@ -69,8 +74,17 @@ struct Open {
     has_task: bool,
     /// Lines since the first one, and since the one with the task.
     lines: u32,
+    /// When the last one was printed.
+    last: u64,
     /// The next line is the first of the stack.
     at_stack: bool,
+}
+
+impl Open {
+    /// When it has waited for its next line for too long.
+    fn due(&self) -> u64 {
+        self.last.saturating_add(if self.has_task { SILENCE } else { NO_TASK })
+    }
 }
 
 /// Puts reports together. Holds a few of them, each of a bounded size.
@@ -88,20 +102,26 @@ impl Reports {
         Self { build: [release, number].join(&b' '), open: Vec::new() }
     }
 
-    /// Takes a line; gives a report that it ends. `whose` is asked which process a thread belongs to, as soon as the thread
-    /// is known: it may be about to end.
-    pub fn line(&mut self, line: &Line<'_>, whose: impl FnOnce(u32) -> Option<Whose>) -> Option<Fault> {
+    /// Takes a line that was `printed` then, nanoseconds since boot; gives a report that it ends. `whose` is asked which
+    /// process a thread belongs to, as soon as the thread is known: it may be about to end.
+    pub fn line(
+        &mut self,
+        line: &Line<'_>,
+        printed: u64,
+        whose: impl FnOnce(u32) -> Option<Whose>,
+    ) -> Option<Fault> {
         if !line.is_kernel {
             return None;
         }
         let caller = line.caller.unwrap_or_default();
         let known = self.open.iter().position(|open| open.caller == caller);
         if let Some(title) = Title::read(line.text) {
-            return self.begin(&title, line, known, whose);
+            return self.begin(&title, line, printed, known, whose);
         }
         let at = known?;
         let open = self.open.get_mut(at)?;
         open.lines += 1;
+        open.last = printed;
         if open.is_last(line.text, &self.build, whose) {
             let open = self.open.swap_remove(at);
             return open.has_task.then_some(open.fault);
@@ -109,24 +129,20 @@ impl Reports {
         None
     }
 
-    /// True if a report may be waiting for nothing but its end.
-    pub fn is_waiting(&self) -> bool {
-        self.open.iter().any(|open| open.has_task)
+    /// When the first of those that wait has waited for too long, nanoseconds since boot.
+    pub fn due(&self) -> Option<u64> {
+        self.open.iter().map(Open::due).min()
     }
 
-    /// Nothing has come for a while: what has a task is told as it is.
-    pub fn silence(&mut self) -> Vec<Fault> {
-        let (told, open) = std::mem::take(&mut self.open).into_iter().partition(|open| open.has_task);
-        self.open = open;
-        let told: Vec<Open> = told;
-        told.into_iter().map(|open| open.fault).collect()
+    /// Gives up waiting for those whose next line has not come until `now`: what has a task is told as it is.
+    pub fn silence(&mut self, now: u64) -> Vec<Fault> {
+        let given_up = self.open.extract_if(.., |open| open.due() <= now);
+        given_up.filter(|open| open.has_task).map(|open| open.fault).collect()
     }
 
     /// Lines are missing: a task that comes now may be another report's.
     pub fn gap(&mut self) -> Vec<Fault> {
-        let told = self.silence();
-        self.open.clear();
-        told
+        self.silence(u64::MAX)
     }
 
     /// A first line: of a new report, or one more of the same, as `Oops: 0002 [#1]` after `BUG: kernel NULL pointer …`.
@@ -134,6 +150,7 @@ impl Reports {
         &mut self,
         title: &Title<'_>,
         line: &Line<'_>,
+        printed: u64,
         known: Option<usize>,
         whose: impl FnOnce(u32) -> Option<Whose>,
     ) -> Option<Fault> {
@@ -141,7 +158,7 @@ impl Reports {
             && !open.has_task
             && title.task.is_none()
         {
-            open.lines = 0;
+            (open.lines, open.last) = (0, printed);
             return None;
         }
         let before = known.map(|at| self.open.swap_remove(at)).filter(|open| open.has_task);
@@ -151,12 +168,14 @@ impl Reports {
         let mut open = Open {
             fault: Fault {
                 report: title.report,
+                at: printed,
                 title: head(line.text, LINE),
                 function: head(title.function, PART),
                 place: head(title.place, PART),
                 ..Fault::default()
             },
             caller: line.caller.unwrap_or_default().to_vec(),
+            last: printed,
             ..Open::default()
         };
         if let Some((cpu, tid)) = title.task {

@@ -28,9 +28,9 @@ fn of(mut reports: Reports, log: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     for record in log.lines() {
         let Some(line) = Line::read(record.as_bytes()) else { continue };
-        faults.extend(reports.line(&line, |tid| Some(Whose { pid: tid, started: None })));
+        faults.extend(reports.line(&line, line.stamp, |tid| Some(Whose { pid: tid, started: None })));
     }
-    faults.extend(reports.silence());
+    faults.extend(reports.gap());
     faults
 }
 
@@ -233,34 +233,68 @@ fn reports_that_are_printed_at_once_are_told_apart_where_the_kernel_says_who_pri
 }
 
 #[test]
+fn what_goes_on_too_late_is_something_else() {
+    const SECOND: u64 = 1_000_000_000;
+    let mut reports = reports();
+    let feed = |reports: &mut Reports, at: u64, caller: &str, text: &str| {
+        let record = format!("4,1,1,-,caller={caller};{text}");
+        reports.line(&Line::read(record.as_bytes()).unwrap(), at, |pid| Some(Whose { pid, started: None }))
+    };
+    // A first line without a task: a dump that comes later is not its.
+    feed(&mut reports, 10 * SECOND, "T1", "Oops: 0000 [#1] SMP");
+    let due = reports.due().unwrap();
+    assert!((10 * SECOND + 1..=13 * SECOND).contains(&due));
+    assert_eq!(reports.silence(due - 1), []);
+    assert_eq!(reports.due(), Some(due));
+    assert_eq!((reports.silence(due), reports.due()), (vec![], None));
+    assert_eq!(feed(&mut reports, due, "T1", TASK), None);
+    assert_eq!(reports.due(), None);
+    // One with a task is told, whatever others print meanwhile.
+    feed(&mut reports, 20 * SECOND, "T1", "Oops: 0000 [#1] SMP");
+    feed(&mut reports, 20 * SECOND + 1, "T1", TASK);
+    let due = reports.due().unwrap();
+    assert!(due < 21 * SECOND);
+    feed(&mut reports, due - 1, "T2", "any");
+    assert_eq!(reports.line(&Line::read(b"12,1,1,-,caller=T1;any").unwrap(), due - 1, |_| None), None);
+    assert_eq!(reports.due(), Some(due));
+    let [fault] = <[Fault; 1]>::try_from(reports.silence(due)).unwrap();
+    assert_eq!((fault.tid, fault.at), (77, 20 * SECOND));
+    // Its own lines keep it.
+    feed(&mut reports, 30 * SECOND, "T1", "Oops: 0000 [#1] SMP");
+    feed(&mut reports, 30 * SECOND, "T1", TASK);
+    feed(&mut reports, 31 * SECOND, "T1", "RIP: 0010:f+0x1/0x2");
+    assert!(reports.due().unwrap() > 31 * SECOND);
+}
+
+#[test]
 fn what_has_no_end_is_bounded() {
     let mut reports = reports();
     let whose = |tid| Some(Whose { pid: tid, started: None });
     let feed = |reports: &mut Reports, caller: &str, text: &str| {
         let record = format!("4,1,1,-,caller={caller};{text}");
-        reports.line(&Line::read(record.as_bytes()).unwrap(), whose)
+        reports.line(&Line::read(record.as_bytes()).unwrap(), 1, whose)
     };
     assert_eq!(feed(&mut reports, "T1", "Oops: 0000 [#1] SMP"), None);
     for _ in 0..1000 {
         assert_eq!(feed(&mut reports, "T1", "any"), None);
     }
     assert_eq!(feed(&mut reports, "T1", TASK), None);
-    assert!(!reports.is_waiting(), "the task of something else by now");
+    assert_eq!(reports.due(), None, "the task of something else by now");
     feed(&mut reports, "T1", "Oops: 0000 [#1] SMP");
     feed(&mut reports, "T1", TASK);
-    assert!(reports.is_waiting());
+    assert!(reports.due().is_some());
     let told = (0..1000).filter_map(|_| feed(&mut reports, "T1", "any")).count();
-    assert_eq!((told, reports.is_waiting()), (1, false));
+    assert_eq!((told, reports.due()), (1, None));
     for caller in 0..10_000 {
         feed(&mut reports, &format!("T{caller}"), "Oops: 0000 [#1] SMP");
         feed(&mut reports, &format!("T{caller}"), TASK);
     }
-    assert!(reports.silence().len() <= 8);
+    assert!(reports.gap().len() <= 8);
     // Behind a gap a task belongs to nothing.
     feed(&mut reports, "T1", "Oops: 0000 [#1] SMP");
     assert_eq!(reports.gap(), []);
     assert_eq!(feed(&mut reports, "T1", TASK), None);
-    assert!(!reports.is_waiting());
+    assert_eq!(reports.due(), None);
     let long = one(&[&format!("kernel BUG at {}:1!", "a".repeat(5000)), TASK]);
     assert!(long.title.len() <= 256 && long.place.len() <= 128);
 }

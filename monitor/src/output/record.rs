@@ -319,7 +319,7 @@ pub enum Status<'a> {
         /// Records that waited.
         waiting: u64,
     },
-    /// Which sensors see what.
+    /// Which sensors see what; said again where one ends.
     Coverage {
         /// Every sensor of the probe table.
         sensors: &'a [SensorCoverage<'a>],

@@ -10,13 +10,13 @@ use super::Pipeline;
 use crate::kmsg::Fault;
 use crate::output::record::loss_reason;
 use crate::output::{Body, Loss};
-use crate::process::Process;
+use crate::process::{Process, TICK_NS};
 
 /// Faults that may wait for the records before them.
 const WAITING: usize = 256;
 
-/// Two starts of one process may be so far apart, nanoseconds: one is told in clock ticks of 10 ms.
-const TICKS: u64 = 20_000_000;
+/// Two starts of one process may be so far apart, nanoseconds: one is told in clock ticks.
+const TICKS: u64 = 2 * TICK_NS;
 
 /// Faults that wait, and those that were not told.
 #[derive(Debug, Default)]
@@ -50,8 +50,11 @@ impl Pipeline {
 
     /// Says that the kernel wrote over records of its log.
     pub fn log_overwritten(&mut self, time: u64, count: u64) {
-        let (reason, event) = (loss_reason::LOG_OVERWRITTEN, Some(EventKind::KernelFault));
-        let sensor = Some(crate::bpf::probes::KERNEL_LOG.name);
+        self.faults_lost(time, loss_reason::LOG_OVERWRITTEN, count);
+    }
+
+    pub(super) fn faults_lost(&mut self, time: u64, reason: &str, count: u64) {
+        let (sensor, event) = (Some(crate::bpf::probes::KERNEL_LOG.name), Some(EventKind::KernelFault));
         self.emitter.emit(time, Body::Loss(Loss { reason, count, sensor, event, ..Loss::default() }));
     }
 
@@ -71,10 +74,10 @@ impl Pipeline {
 
     fn fault(&mut self, time: u64, fault: &Fault) {
         let pid = fault.process.map_or(fault.tid, |process| process.pid);
-        // One that had the number before is another's.
+        // One that had the number before or has it since is another.
         let is_it = |known: &&Process| match fault.process.and_then(|process| process.started) {
             Some(started) => known.key.started.abs_diff(started) < TICKS,
-            None => true,
+            None => known.key.started <= fault.at,
         };
         let process = self.processes.get(pid).filter(is_it);
         let header = Header {

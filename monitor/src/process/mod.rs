@@ -13,4 +13,4 @@ pub use executable::{Executable, Hashed, Outcome};
 pub use program::{Program, Shared};
 pub use table::{Ancestors, MAX_ANCESTORS, ProcessTable};
 pub use text::{MAX_ARGS, MAX_ARGV_BYTES, append_path};
-pub use types::{Process, ProcessKey};
+pub use types::{Process, ProcessKey, TICK_NS};

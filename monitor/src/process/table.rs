@@ -15,12 +15,10 @@ use monitor_common::event::{
 use super::order::{Links, Order};
 use super::program::Programs;
 use super::text::{append_path, set_list};
-use super::{Process, ProcessKey};
+use super::{Process, ProcessKey, TICK_NS};
 use crate::container::ContainerKey;
 pub use ancestors::{Ancestors, MAX_ANCESTORS};
 
-/// Start times read from `/proc` are floored to clock ticks of 10 ms (`USER_HZ` is 100 on every Linux).
-const TICK_NS: u64 = 10_000_000;
 /// Exited processes kept, because a living one may name them as an ancestor.
 const EXITED_KEPT: usize = 8192;
 /// How many candidates an eviction looks at before it takes the oldest, ancestor or not.

@@ -7,6 +7,10 @@ use monitor_common::event::State;
 use super::Shared;
 use crate::container::ContainerKey;
 
+/// Nanoseconds of a clock tick, to which `/proc` tells when a process started: `USER_HZ` is 100 on every Linux that Bulkhead
+/// runs on.
+pub const TICK_NS: u64 = 10_000_000;
+
 /// A process for ever: pids are used again, pid and start time together are not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessKey {

@@ -86,10 +86,21 @@ fn only_the_kernel_reports() {
     }
     // What follows a record is not its text.
     assert_eq!(Line::read(b"4,1,1,-;a\n SUBSYSTEM=x\n").unwrap().text, b"a");
-    for odd in ["", ";", "4;", "4,;", "x,1,1,-;a", "-4,1,1,-;a", "4,99999999999999999999999,1,-;a"] {
+    for odd in [
+        "",
+        ";",
+        "4;",
+        "4,;",
+        "4,1;a",
+        "4,1,x,-;a",
+        "x,1,1,-;a",
+        "-4,1,1,-;a",
+        "4,99999999999999999999999,1,-;a",
+    ] {
         assert_eq!(Line::read(odd.as_bytes()), None, "{odd}");
     }
-    let line = Line::read(b"4,7,1,-,caller=T77,x=y;a").unwrap();
+    let line = Line::read(b"4,7,12,-,caller=T77,x=y;a").unwrap();
+    assert_eq!(line.stamp, 12_000);
     assert_eq!((line.seq, line.caller, line.is_kernel), (7, Some(&b"T77"[..]), true));
 }
 

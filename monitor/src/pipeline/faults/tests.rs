@@ -10,6 +10,7 @@ use crate::kmsg::Whose;
 fn fault(tid: u32, pid: Option<u32>, started: Option<u64>) -> Fault {
     Fault {
         report: fault_report::PAGE_FAULT,
+        at: 20,
         cpu: 3,
         tid,
         process: pid.map(|pid| Whose { pid, started }),
@@ -64,6 +65,21 @@ fn a_fault_is_its_processes_and_its_containers() {
             p.tell_faults(20);
         });
         assert_eq!(told(&found), wanted, "{fault:?}");
+    }
+}
+
+#[test]
+fn one_that_has_the_number_since_then_is_another() {
+    // That of the container started at 5.
+    for (at, wanted) in
+        [(5, &[("event", Some(9), 50), ("finding", Some(9), 50)][..]), (4, &[("event", None, 50)])]
+    {
+        let found = lines(|p| {
+            begun(p);
+            p.kernel_fault(20, Fault { at, ..fault(50, None, None) });
+            p.tell_faults(20);
+        });
+        assert_eq!(told(&found), wanted, "{at}");
     }
 }
 
@@ -128,13 +144,11 @@ fn what_is_not_told_is_counted() {
         .iter()
         .filter(|line| line["type"] == "loss")
         .map(|line| {
-            (line["reason"].as_str().unwrap(), line["count"].as_u64(), line["event"].as_str().unwrap())
+            assert_eq!((&line["sensor"], &line["event"]), (&"kernel_log".into(), &"kernel_fault".into()));
+            (line["reason"].as_str().unwrap(), line["count"].as_u64())
         })
         .collect();
-    assert_eq!(
-        losses,
-        [("log_overwritten", Some(7), "kernel_fault"), ("over_budget", Some(4), "kernel_fault")]
-    );
+    assert_eq!(losses, [("log_overwritten", Some(7)), ("over_budget", Some(4))]);
     // The same fault again and again is one finding, with a count.
     assert_eq!(told(&found).iter().filter(|(kind, ..)| *kind == "finding").count(), 3);
 }
