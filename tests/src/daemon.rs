@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -40,10 +41,37 @@ pub struct Plan<'a> {
     pub evidence: Option<&'a Path>,
     /// Where it is told to pin, in the run's own mount namespace.
     pub pins: Option<&'a Path>,
-    /// True if it runs in the run's own mount namespace.
-    pub is_beside_host: bool,
+    /// What its process does before, where it does not run in the host's mount namespace.
+    pub prepare: Option<Prepare>,
     /// How long it may take until it is ready.
     pub limit: Duration,
+}
+
+/// What a process does between its start in the run's own mount namespace and its program: system calls only, on what was
+/// made before.
+#[derive(Clone)]
+pub struct Prepare(Arc<dyn Fn() -> io::Result<()> + Send + Sync>);
+
+impl std::fmt::Debug for Prepare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prepare")
+    }
+}
+
+impl Prepare {
+    /// Of these calls.
+    pub fn new(calls: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(calls))
+    }
+
+    #[expect(unsafe_code, reason = "pre_exec")]
+    fn before(&self, command: &mut Command) {
+        let Self(calls) = self.clone();
+        // SAFETY: by the type's own contract nothing but system calls is done.
+        unsafe {
+            command.pre_exec(move || calls());
+        }
+    }
 }
 
 /// A running daemon; killed when it goes.
@@ -89,8 +117,10 @@ impl Daemon {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         process::die_with_parent(&mut command);
         match plan.pins {
-            None if plan.is_beside_host => {}
-            None => on_host(&mut command, mounts),
+            None => match &plan.prepare {
+                Some(prepare) => prepare.before(&mut command),
+                None => on_host(&mut command, mounts),
+            },
             Some(folder) => {
                 let mut pin = std::ffi::OsString::from("--pin=");
                 pin.push(folder);

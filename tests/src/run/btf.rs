@@ -8,7 +8,7 @@ use rustix::mount::{UnmountFlags, mount_bind, unmount};
 
 use super::Stage;
 use super::group::{Live, actor, unique};
-use crate::daemon::{Daemon, Plan, Started};
+use crate::daemon::{Daemon, Plan, Prepare, Started};
 use crate::process;
 use crate::record::Record;
 use crate::runtime::Runtime;
@@ -78,7 +78,8 @@ impl Stage {
             control_socket: &self.fixture.control_socket,
             evidence: self.flags.evidence.as_deref(),
             limit: self.limits.ready,
-            is_beside_host: true,
+            // The run's own mount namespace is prepared already.
+            prepare: Some(Prepare::new(|| Ok(()))),
         };
         let daemon = match Daemon::start(&plan, &self.mounts)? {
             Started::Ready(daemon) => daemon,

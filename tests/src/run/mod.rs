@@ -7,6 +7,7 @@ mod crowd;
 mod ends;
 mod engines;
 mod faults;
+mod found;
 mod full_maps;
 mod granted;
 mod group;
@@ -200,7 +201,7 @@ impl Stage {
             control_socket: &self.fixture.control_socket,
             evidence: self.flags.evidence.as_deref(),
             limit: self.limits.ready,
-            is_beside_host: false,
+            prepare: None,
         };
         Daemon::start(&plan, &self.mounts)
     }
@@ -264,6 +265,7 @@ impl Stage {
         pods::run(self, rung, tally)?;
         owners::run(self, rung, tally)?;
         engines::run(self, rung, tally)?;
+        found::run(self, rung, tally)?;
         faults::run(self, rung, tally)?;
         reverse::run(self, rung, tally)?;
         oops::run(self, rung, tally)
