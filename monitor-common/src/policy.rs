@@ -77,7 +77,7 @@ pub struct TaskEntry {
     pub reserved: u32,
 }
 
-/// Value of `DEAD_THREADS`, by thread id: a thread that died of a signal while its process went on.
+/// Value of `DEAD_THREADS`, by thread id: a thread that died of a signal and was not its process's first.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeadThread {

@@ -38,7 +38,7 @@ pub(crate) static STORAGE: HashMap<u64, u64, 16_384> = HashMap::new();
 #[btf_map]
 pub(crate) static TASKS: HashMap<u32, TaskEntry, 32_768> = HashMap::new();
 
-/// Threads of containers that died of a signal while their process went on. Whoever reads of one in the kernel's log asks
+/// Threads of containers, but for the first ones of their processes, that died of a signal. Whoever reads of one in the kernel's log asks
 /// whose it was; one that others have pushed out costs a fault of the kernel its container.
 #[btf_map]
 pub(crate) static DEAD_THREADS: LruHashMap<u32, DeadThread, 1_024> = LruHashMap::new();

@@ -36,18 +36,20 @@ fn process_exit_2(_ctx: BtfTracePointContext) -> i32 {
 fn try_exit() -> Option<()> {
     let subject = Subject::current()?;
     let task = Task::known();
+    // As one in which the kernel had a fault does: its report names the thread, which is gone before anybody can look. The first
+    // thread has its process's number; another one may be the last that is left of its process, too.
+    if subject.tid != subject.pid && task.exit_code() & 0x7f != 0 {
+        // SAFETY: the helper has no preconditions.
+        let died = unsafe { bpf_ktime_get_boot_ns() };
+        // No room is ever missing: the oldest goes.
+        let _ = DEAD_THREADS.insert(&subject.tid, &DeadThread { died, pid: subject.pid, reserved: 0 }, 0);
+    }
     if task.group_dead() {
         filter::compare_creds(&subject, task);
         if let Some(mut out) = reserve::<Exit, 0>(Ring::Bulk, EventKind::Exit, &subject) {
             out.body(Exit { code: task.exit_code(), ppid: task.ppid() });
             out.submit(&subject, 0);
         }
-    } else if task.exit_code() & 0x7f != 0 {
-        // As one in which the kernel had a fault does: its report names the thread, which is gone before anybody can look.
-        // SAFETY: the helper has no preconditions.
-        let died = unsafe { bpf_ktime_get_boot_ns() };
-        // No room is ever missing: the oldest goes.
-        let _ = DEAD_THREADS.insert(&subject.tid, &DeadThread { died, pid: subject.pid, reserved: 0 }, 0);
     }
     let _ = TASKS.remove(&subject.tid);
     Some(())

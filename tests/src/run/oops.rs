@@ -2,11 +2,13 @@
 //! whose kernels nobody needs afterwards.
 
 use std::fs;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, ensure};
+use rustix::fs::{Mode, OFlags, SeekFrom};
 
 use super::Stage;
 use super::group::{Live, actor, unique};
@@ -18,6 +20,8 @@ use crate::runtime::{Container, Runtime};
 use crate::scenario::Rung;
 use crate::store::Store;
 use crate::tally::Tally;
+
+const LOG: &str = "/dev/kmsg";
 
 /// The name of the check.
 const NAME: &str = "kernel_fault";
@@ -46,6 +50,41 @@ fn fresh() -> String {
     format!("m{:04}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Records of the kernel's log from a moment on.
+struct Log(fs::File);
+
+impl Log {
+    fn open() -> anyhow::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let log = rustix::fs::open(LOG, flags, Mode::empty())?;
+        rustix::fs::seek(&log, SeekFrom::End(0))?;
+        Ok(Self(log.into()))
+    }
+
+    /// Those that there are by now.
+    fn read(mut self) -> anyhow::Result<Vec<String>> {
+        let mut records = Vec::new();
+        let mut record = vec![0; 8192];
+        loop {
+            match self.0.read(&mut record) {
+                Ok(len) => records.push(String::from_utf8_lossy(&record[..len]).into_owned()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(records),
+                Err(error) => return Err(error).context("the kernel's log"),
+            }
+        }
+    }
+}
+
+/// What a container and the host write into the log: as the kernel prints it, with the level of its worst lines.
+fn forged() -> anyhow::Result<[String; 2]> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}"));
+    let (release, version) = (read("osrelease")?, read("version")?);
+    let number = version.split_whitespace().next().context("a kernel without a version")?;
+    let task = format!("CPU: 0 PID: {} Comm: x Not tainted {} {number}", std::process::id(), release.trim());
+    // Readers get a line when it has an end.
+    Ok(["<0>Oops: 0000 [#1] SMP\n".to_owned(), format!("<0>{task}\n")])
+}
+
 /// A container that may load modules, and what the daemon says.
 struct Scene<'a> {
     stage: &'a Stage,
@@ -58,7 +97,7 @@ impl Stage {
         if !Path::new(MODULE).exists() {
             return Ok(Some("the kernel's package has no module to break".to_owned()));
         }
-        let events = "exec,exit,kernel_fault";
+        let events = "exec,exit,kernel_fault,module";
         let daemon = match self.start_daemon(rung, &[], None, events, &[])? {
             Started::Ready(daemon) => daemon,
             Started::Impossible(why) => return Ok(Some(why)),
@@ -72,6 +111,7 @@ impl Stage {
         scene.twins(runtime).context("what is no fault of the kernel")?;
         scene.breaks(runtime, "break-module").context("a process")?;
         scene.breaks(runtime, "break-module-in-thread").context("a thread beside others")?;
+        scene.breaks(runtime, "break-module-in-last-thread").context("the last thread of several")?;
         scene.on_host().context("a process of the host")?;
         scene.no_others()?;
         runtime.stop(&container)?;
@@ -91,13 +131,58 @@ impl Scene<'_> {
     }
 
     /// The nearest that is none: processes that die by a fault of their own, with names like the kernel's words for one of
-    /// its own; and the same module as it was.
+    /// its own; the same module as it was; and the kernel's words out of user space.
     fn twins(&self, runtime: &mut dyn Runtime) -> anyhow::Result<()> {
+        let log = Log::open()?;
         let mut words: Vec<&str> =
             NAMES.into_iter().flat_map(|name| ["named", name, "fault-children", "1"]).collect();
         let name = fresh();
         words.extend(["load-module", INSIDE, &name]);
-        self.act(runtime, &unique(), &words)
+        let forged = forged()?;
+        words.extend(forged.iter().flat_map(|line| ["write", LOG, line]));
+        self.act(runtime, &unique(), &words)?;
+        for line in &forged {
+            fs::write(LOG, line)?;
+        }
+        let records = log.read()?;
+        for name in NAMES {
+            let is_it = |record: &String| {
+                record.split_once(';').is_some_and(|(_, text)| {
+                    text.strip_prefix(name)
+                        .is_some_and(|rest| rest.starts_with('[') && rest.contains("segfault"))
+                })
+            };
+            ensure!(
+                records.iter().any(is_it),
+                "the kernel printed no line that begins with {name}: {records:?}"
+            );
+        }
+        for line in &forged {
+            let text = format!(";{}", line["<0>".len()..].trim_end());
+            let found = records.iter().filter(|record| record.contains(&text)).count();
+            ensure!(found == 2, "{found} of two in the log: {line}: {records:?}");
+        }
+        self.loaded(&name)
+    }
+
+    /// That the module was loaded is told, and that the container did it.
+    fn loaded(&self, name: &str) -> anyhow::Result<()> {
+        let event = self.store.wait_for(self.stage.limits.record, |record| {
+            record.class() == "event"
+                && record.event() == "module"
+                && record.field("name") == name
+                && record.field("op") == "load"
+        })?;
+        let event = event.with_context(|| format!("no event about {name}"))?;
+        ensure!(event.container_id() == Some(self.container.id.as_str()), "{}", event.line());
+        let found = self.store.wait_for(self.stage.limits.record, |record| {
+            record.class() == "finding" && record.rule() == "D01" && record.result() == "succeeded"
+        })?;
+        let found = found.context("no finding that a module was loaded")?;
+        let line = found.line();
+        ensure!(found.severity() == "critical" && line.contains(name), "{line}");
+        ensure!(found.container_id() == Some(self.container.id.as_str()), "not in the container: {line}");
+        Ok(())
     }
 
     /// The fault is found, with its process and container.
@@ -147,7 +232,7 @@ impl Scene<'_> {
     fn no_others(&self) -> anyhow::Result<()> {
         let findings = self.count(|record| record.class() == "finding" && record.rule() == RULE);
         let events = self.count(|record| record.class() == "event" && record.event() == "kernel_fault");
-        ensure!((findings, events) == (2, 3), "{findings} findings, {events} events:{}", self.faults());
+        ensure!((findings, events) == (3, 4), "{findings} findings, {events} events:{}", self.faults());
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! oopses in the task that loads it. For guests only: nobody else's kernel is broken.
 
 use std::ffi::{CString, c_void};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sys::{self, Ret, at, c_string, call};
 use crate::{Usage, Words};
@@ -138,31 +139,71 @@ fn load_and_remove(module: &Module, name: &CString) -> Ret {
     unsafe { call(libc::SYS_delete_module, [at(name), libc::O_NONBLOCK as usize, 0, 0, 0, 0]) }
 }
 
-extern "C" fn load_in_thread(module: *mut c_void) -> *mut c_void {
-    // SAFETY: the module of `break_kernel`, which lives until this thread has been waited for.
-    let module = unsafe { &*module.cast::<Module>() };
-    module.load();
-    std::ptr::null_mut()
+/// Which thread of a child loads a broken module.
+#[derive(Clone, Copy)]
+enum Who {
+    First,
+    /// Another one, for which the first one waits.
+    Beside,
+    /// Another one, after the first one has ended.
+    Last,
 }
 
-/// Loads a broken module in a child, by its first thread or another one; succeeds if that did not come back.
-fn break_kernel(module: &Module, in_thread: bool) -> Ret {
+/// What the threads of a child share.
+struct Errand<'a> {
+    module: &'a Module,
+    who: Who,
+    /// Not 0 while the first thread runs: the kernel clears it.
+    first: AtomicU32,
+}
+
+/// Loads a broken module; ends its process if it comes back.
+fn load_broken(module: &Module) -> ! {
+    module.load();
+    // SAFETY: does not return.
+    unsafe { libc::_exit(1) }
+}
+
+extern "C" fn load_in_thread(errand: *mut c_void) -> *mut c_void {
+    // SAFETY: the errand of `in_thread`, whose function returns only when this thread has ended.
+    let errand = unsafe { &*errand.cast::<Errand<'_>>() };
+    while matches!(errand.who, Who::Last) && errand.first.load(Ordering::Acquire) != 0 {
+        // SAFETY: the word outlives the call; it returns when the kernel has cleared the word, or at once if it has.
+        unsafe {
+            call(libc::SYS_futex, [errand.first.as_ptr() as usize, libc::FUTEX_WAIT as usize, 1, 0, 0, 0]);
+        }
+    }
+    load_broken(errand.module)
+}
+
+/// What the first thread of a child does that has another one load the module.
+fn in_thread(module: &Module, who: Who) -> ! {
+    let errand = Errand { module, who, first: AtomicU32::new(1) };
+    let mut thread = 0;
+    // SAFETY: the thread reads the errand, which lives until the kernel says that the thread is gone (that it ended by no
+    // function of the library is the same to pthread_join(3)), or for as long as the process: where the first thread ends
+    // alone, its stack stays.
+    unsafe {
+        let shared = std::ptr::from_ref(&errand).cast_mut().cast();
+        libc::pthread_create(&raw mut thread, std::ptr::null(), load_in_thread, shared);
+        if matches!(who, Who::Last) {
+            libc::syscall(libc::SYS_set_tid_address, errand.first.as_ptr());
+            libc::syscall(libc::SYS_exit, 0);
+        }
+        libc::pthread_join(thread, std::ptr::null_mut());
+    }
+    sys::end_child()
+}
+
+/// Loads a broken module in a child; succeeds if the thread that did it did not come back.
+fn break_kernel(module: &Module, who: Who) -> Ret {
     // SAFETY: this process has one thread; the child makes system calls, and at most one thread of its own.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        if in_thread {
-            let mut thread = 0;
-            let module = std::ptr::from_ref(module).cast_mut().cast();
-            // SAFETY: the thread reads the module, which lives until the kernel says that the thread is gone: that it
-            // ended by no function of the library is the same to pthread_join(3).
-            unsafe {
-                libc::pthread_create(&raw mut thread, std::ptr::null(), load_in_thread, module);
-                libc::pthread_join(thread, std::ptr::null_mut());
-            }
-        } else {
-            module.load();
+        match who {
+            Who::First => load_broken(module),
+            Who::Beside | Who::Last => in_thread(module, who),
         }
-        sys::end_child();
     }
     if child < 0 {
         return Ret::refused(libc::EAGAIN);
@@ -170,22 +211,24 @@ fn break_kernel(module: &Module, in_thread: bool) -> Ret {
     let mut status = 0;
     // SAFETY: the status is written to a variable of ours.
     unsafe { libc::waitpid(child, &raw mut status, 0) };
-    let came_back = libc::WIFEXITED(status) && !in_thread;
+    let came_back = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) != 0;
     if came_back { Ret::refused(libc::ENOEXEC) } else { Ret::OK }
 }
 
 pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
-    if !matches!(verb, "load-module" | "break-module" | "break-module-in-thread") {
-        return Ok(None);
-    }
+    let who = match verb {
+        "load-module" => None,
+        "break-module" => Some(Who::First),
+        "break-module-in-thread" => Some(Who::Beside),
+        "break-module-in-last-thread" => Some(Who::Last),
+        _ => return Ok(None),
+    };
     let path = words.word("module")?;
     let name = c_string(words.word("name of the same length")?);
     let unusable = || Usage(format!("{} is no module to be used here", path.display()));
     let mut module = Module::read(&path).ok_or_else(unusable)?;
     module.rename(name.as_bytes()).ok_or_else(unusable)?;
-    if verb == "load-module" {
-        return Ok(Some(load_and_remove(&module, &name)));
-    }
+    let Some(who) = who else { return Ok(Some(load_and_remove(&module, &name))) };
     module.break_start().ok_or_else(unusable)?;
-    Ok(Some(break_kernel(&module, verb == "break-module-in-thread")))
+    Ok(Some(break_kernel(&module, who)))
 }
