@@ -50,10 +50,11 @@ fn ask(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// `runc version 1.1.5+ds1`, and the same for crun and youki.
+/// `runc version 1.1.5+ds1`, and the same for crun; `youki version: 0.7.0`.
 fn parse(name: &str, answer: &str) -> Option<String> {
     let rest = answer.lines().next()?.strip_prefix(name)?;
-    let version = rest.strip_prefix(" version ").or_else(|| rest.strip_prefix(' '))?;
+    let forms = [" version: ", " version ", " "];
+    let version = forms.iter().find_map(|form| rest.strip_prefix(form))?;
     version.split_ascii_whitespace().next().map(str::to_owned)
 }
 
@@ -66,6 +67,7 @@ mod tests {
         for (name, answer, want) in [
             ("runc", "runc version 1.1.5+ds1\ncommit: x\n", Some("1.1.5+ds1")),
             ("crun", "crun version 1.8.1\n", Some("1.8.1")),
+            ("youki", "youki version: 0.7.0\ncommit: 0.7.0-x\n", Some("0.7.0")),
             ("youki", "youki 0.5.1\n", Some("0.5.1")),
             ("runc", "error\n", None),
             ("runc", "", None),
