@@ -119,6 +119,10 @@ pub fn config(env: &Env, spec: &Spec<'_>, cgroup: &str) -> Value {
         config["linux"]["readonlyPaths"] = json!([]);
     }
     if setup.seccomp {
+        // What is false by itself, said, makes youki load the filter when it may not do so any more.
+        if let Some(process) = config["process"].as_object_mut() {
+            process.remove("noNewPrivileges");
+        }
         config["linux"]["seccomp"] = json!({
             "defaultAction": "SCMP_ACT_ALLOW",
             "syscalls": [{ "names": REFUSED, "action": "SCMP_ACT_ERRNO" }],

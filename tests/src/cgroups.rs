@@ -60,6 +60,18 @@ impl Branch {
         format!("its cgroup is still there, with {} processes {statuses:?}", statuses.len())
     }
 
+    /// Removes the cgroups below a container's, once no process is left in them.
+    pub fn remove_below(&self, cgroup: &str) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let entries = fs::read_dir(self.home.join(cgroup)).into_iter().flatten().flatten();
+        for folder in entries.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+            // A killed process leaves its cgroup a moment after the signal.
+            while !remove_tree(&folder) && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+        }
+    }
+
     /// Ends what still runs in the branch, and nothing else, then removes it everywhere.
     fn remove(&self) {
         // From 5.14 on; before that the runtimes' own clean-up has to do.

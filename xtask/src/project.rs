@@ -86,6 +86,7 @@ pub(crate) struct Pins {
     pub(crate) cargo_deny: Pin,
     pub(crate) cargo_machete: Pin,
     pub(crate) ebpf_rustc: Minimum,
+    pub(crate) youki: Pin,
 }
 
 /// A tool of one version.

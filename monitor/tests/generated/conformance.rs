@@ -9,6 +9,7 @@ use super::{head, row};
 const RUNTIMES: &[(&str, &str)] = &[
     ("runc", "runc, called directly"),
     ("crun", "crun, called directly"),
+    ("youki", "youki, called directly"),
     ("docker", "Docker Engine with runc"),
     ("podman", "Podman as root with runc"),
     ("containerd", "containerd through `ctr`"),

@@ -35,6 +35,21 @@ impl Stage {
         })
     }
 
+    /// The same where containers are to have what the host has for rules on devices.
+    pub(super) fn alone_with_devices(
+        &self,
+        kind: Kind,
+        name: &str,
+        rung: Rung,
+        tally: &mut Tally,
+        check: impl FnOnce(&mut dyn Runtime) -> anyhow::Result<Option<String>>,
+    ) -> anyhow::Result<()> {
+        self.alone_as(kind, name, rung, tally, || match runtime::open_with_devices(kind, &self.env)? {
+            Ok(mut runtime) => check(runtime.as_mut()),
+            Err(why) => Ok(Some(why)),
+        })
+    }
+
     /// Runs a check of pods, which speaks to a CRI server itself.
     pub(super) fn alone_with_pods(
         &self,

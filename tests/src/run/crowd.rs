@@ -19,7 +19,7 @@ use crate::daemon::{Daemon, Started};
 use crate::judge;
 use crate::process::{self, Dialogue};
 use crate::record::Record;
-use crate::runtime::{Container, Runtime, Spec};
+use crate::runtime::{Container, Kind, Runtime, Spec};
 use crate::scenario::{Rung, Setup};
 use crate::tally::{Tally, say};
 
@@ -39,7 +39,15 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
     stage.alone("crowd_of_lives", rung, tally, |runtime| stage.lives(rung, runtime))?;
     stage.alone("crowd_of_cgroups", rung, tally, |runtime| stage.cgroups(rung, runtime))?;
     stage.alone("restart_with_containers", rung, tally, |runtime| stage.restart(rung, runtime))?;
-    stage.alone("bundle_removed_early", rung, tally, |runtime| stage.without_bundle(rung, runtime))
+    stage.alone("bundle_removed_early", rung, tally, |runtime| stage.without_bundle(rung, runtime))?;
+    // What is read then is the runtime's own files, which are of another form.
+    if !stage.flags.runtimes().contains(&Kind::Youki) {
+        return Ok(());
+    }
+    let (name, kind) = ("restart_with_containers", Kind::Youki);
+    stage.alone_with(kind, name, rung, tally, |runtime| stage.restart(rung, runtime))?;
+    let name = "bundle_removed_early";
+    stage.alone_with(kind, name, rung, tally, |runtime| stage.without_bundle(rung, runtime))
 }
 
 /// What is known of a container by its cgroup.
@@ -73,8 +81,9 @@ fn known(records: &[Record]) -> BTreeMap<u64, Known> {
 
 impl Stage {
     fn crowd_daemon(&self, rung: Rung, events: &str) -> anyhow::Result<Result<Box<Daemon>, String>> {
-        let state = self.env.work.join("runc").join("state").display().to_string();
-        match self.start_daemon(rung, &[], None, events, &["--state-root".to_owned(), state])? {
+        let state = |root: PathBuf| ["--state-root".to_owned(), root.display().to_string()];
+        let words: Vec<String> = self.state_roots().into_iter().flat_map(state).collect();
+        match self.start_daemon(rung, &[], None, events, &words)? {
             Started::Ready(daemon) => Ok(Ok(daemon)),
             Started::Impossible(why) => Ok(Err(why)),
         }

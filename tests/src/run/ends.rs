@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -13,10 +14,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::Stage;
 use super::group::{Live, actor, unique};
 use crate::daemon::Started;
+use crate::host::Layout;
 use crate::judge;
 use crate::process::{self, Dialogue};
 use crate::record::Record;
-use crate::runtime::{Container, Kind, Runtime, Spec, without_cgroup};
+use crate::runtime::{Container, Env, Kind, Runtime, Spec, beside_version_1, without_cgroup};
 use crate::scenario::{Rung, Setup};
 use crate::store::Store;
 use crate::tally::Tally;
@@ -30,11 +32,17 @@ const ONE_AFTER_THE_OTHER: usize = 8;
 /// Runs those that were asked for.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
     stage.alone("end_in_a_cgroup_that_stays", rung, tally, |runtime| stage.cgroup_stays(rung, runtime))?;
+    let name = "end_without_a_cgroup";
+    if stage.flags.runtimes().contains(&Kind::Youki) {
+        stage.alone_with(Kind::Youki, name, rung, tally, |_| match stage.env.host.layout {
+            Layout::Hybrid => stage.without_cgroup(rung, beside_version_1),
+            Layout::V1 | Layout::V2 => Ok(Some("its containers have a cgroup in this layout".to_owned())),
+        })?;
+    }
     if !stage.flags.runtimes().contains(&Kind::Crun) {
         return Ok(());
     }
-    let name = "end_without_a_cgroup";
-    stage.alone_with(Kind::Crun, name, rung, tally, |_| stage.without_cgroup(rung))?;
+    stage.alone_with(Kind::Crun, name, rung, tally, |_| stage.without_cgroup(rung, without_cgroup))?;
     let name = "mount_namespace_number_again";
     stage.alone_with(Kind::Crun, name, rung, tally, |_| stage.number_again(rung))
 }
@@ -47,6 +55,9 @@ fn is_change(record: &Record, id: &str, change: &str) -> bool {
 fn ends(store: &Store, id: &str) -> usize {
     store.all().iter().filter(|record| is_change(record, id, "gone")).count()
 }
+
+/// Gives what runs a container to its end.
+type Run = fn(&Rc<Env>, &Spec<'_>) -> anyhow::Result<Command>;
 
 /// A process of the host's, which ends with this.
 struct Visitor(Child);
@@ -140,7 +151,7 @@ impl Stage {
     }
 
     /// A container without a cgroup of its own is gone after its last process, and not before.
-    fn without_cgroup(&self, rung: Rung) -> anyhow::Result<Option<String>> {
+    fn without_cgroup(&self, rung: Rung, run: Run) -> anyhow::Result<Option<String>> {
         let daemon = match self.daemon_with(rung, &[])? {
             Started::Ready(daemon) => daemon,
             Started::Impossible(why) => return Ok(Some(why)),
@@ -151,7 +162,7 @@ impl Stage {
             let name = format!("bhs-{}", unique());
             let argv = actor(&unique(), &["session".to_owned()]);
             let spec = Spec { name: &name, setup: &setup, mounts: &[], argv: &argv };
-            let mut session = Dialogue::start(&mut without_cgroup(&self.env, &spec)?)?;
+            let mut session = Dialogue::start(&mut run(&self.env, &spec)?)?;
             session.lines_until(self.limits.command, |line| line == "session ready")?;
             self.wait_known(store, &name)?;
             Ok((name, session))

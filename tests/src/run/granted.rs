@@ -22,10 +22,11 @@ const LEFT_OUT: &str = "G12";
 /// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
     // Each start of a daemon takes an emulated machine half a minute.
-    let wanted =
-        |kind: &Kind| posture::has_cases(stage, *kind) && (!stage.flags.in_vm || *kind == Kind::Runc);
+    let wanted = |kind: &Kind| {
+        posture::lacks_cases(stage, *kind).is_none() && (!stage.flags.in_vm || *kind == Kind::Runc)
+    };
     for kind in stage.flags.runtimes().into_iter().filter(wanted) {
-        stage.alone_with(kind, NAME, rung, tally, |runtime| stage.granted(kind, rung, runtime))?;
+        stage.alone_with_devices(kind, NAME, rung, tally, |runtime| stage.granted(kind, rung, runtime))?;
     }
     Ok(())
 }
@@ -45,10 +46,7 @@ impl Stage {
             Started::Impossible(why) => return Ok(Some(why)),
         };
         let mut live: Vec<(Case, Container)> = vec![(older, before)];
-        let direct = matches!(kind, Kind::Runc | Kind::Crun);
-        for case in
-            posture::cases_of(kind).into_iter().chain(posture::differences().into_iter().filter(|_| direct))
-        {
+        for case in posture::cases_of(kind).into_iter().chain(posture::differences(kind)) {
             let container = Live::start_container(self, runtime, &case.setup, &unique())?;
             live.push((case, container));
         }

@@ -190,6 +190,10 @@ impl Stage {
         events: &str,
         words: &[String],
     ) -> anyhow::Result<Started> {
+        let mut words = words.to_vec();
+        if let Some(youki) = crate::runtime::built_youki() {
+            words.extend(["--runtime".to_owned(), youki.display().to_string()]);
+        }
         let plan = Plan {
             pins,
             program: &self.flags.bulkhead,
@@ -197,7 +201,7 @@ impl Stage {
             rung,
             disabled,
             events,
-            words,
+            words: &words,
             control_socket: &self.fixture.control_socket,
             evidence: self.flags.evidence.as_deref(),
             limit: self.limits.ready,

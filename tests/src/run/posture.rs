@@ -21,7 +21,7 @@ use crate::scenario::Rung;
 use crate::stop;
 use crate::tally::Tally;
 use cases::LAYERS;
-pub(super) use cases::{Case, cases_of, differences, has_cases, judge};
+pub(super) use cases::{Case, cases_of, differences, judge, lacks_cases};
 
 /// The name of the check.
 const NAME: &str = "posture";
@@ -32,10 +32,16 @@ const FEW: [&str; 3] = ["plain", "privileged", "host pid and ptrace"];
 
 /// Runs it, but for the conformance suite, in which each engine is started once and then runs [`few`] too.
 pub(super) fn run(stage: &Stage, tally: &mut Tally) -> anyhow::Result<()> {
-    let kinds = stage.flags.runtimes().into_iter().filter(|kind| has_cases(stage, *kind));
-    for kind in kinds.filter(|_| stage.flags.wants(NAME) && stage.flags.conformance.is_none()) {
+    if !stage.flags.wants(NAME) || stage.flags.conformance.is_some() {
+        return Ok(());
+    }
+    for kind in stage.flags.runtimes() {
         let name = format!("{NAME}[{}]", kind.name());
-        let mut runtime = match runtime::open(kind, &stage.env)? {
+        if let Some(why) = lacks_cases(stage, kind) {
+            tally.skip(&name, why);
+            continue;
+        }
+        let mut runtime = match runtime::open_with_devices(kind, &stage.env)? {
             Ok(runtime) => runtime,
             Err(why) => {
                 tally.skip(&name, &why);
@@ -58,7 +64,11 @@ pub(super) fn few(
     runtime: &mut dyn Runtime,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
-    if !stage.flags.wants(NAME_OF_FEW) || !has_cases(stage, kind) {
+    if !stage.flags.wants(NAME_OF_FEW) {
+        return Ok(());
+    }
+    if let Some(why) = lacks_cases(stage, kind) {
+        tally.skip(&label(NAME_OF_FEW, kind, rung), why);
         return Ok(());
     }
     let mut cases = cases_of(kind);
@@ -171,7 +181,7 @@ impl Stage {
         let docker = self.env.work.join("docker/run");
         let of_docker = fs::read_dir(docker).into_iter().flatten().flatten();
         let of_docker = of_docker.map(|entry| entry.path().join("moby")).filter(|path| path.is_dir());
-        let direct = ["runc/state", "crun/state"].map(|state| self.env.work.join(state));
+        let direct = ["runc/state", "crun/state", "youki/state"].map(|state| self.env.work.join(state));
         direct.into_iter().chain(of_docker).collect()
     }
 

@@ -9,6 +9,7 @@ mod podman;
 mod resident;
 mod runc;
 mod shims;
+mod youki;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use crun::without_cgroup;
 pub use resident::{Maker, Resident, Residents};
 use serde::Deserialize;
+pub use youki::{beside_version_1, built as built_youki};
 
 use crate::cgroups::Branch;
 use crate::host::{self, Host};
@@ -33,6 +35,8 @@ pub enum Kind {
     Runc,
     /// crun, called directly.
     Crun,
+    /// youki, called directly; it is in no distribution's packages.
+    Youki,
     /// A Docker Engine of our own.
     Docker,
     /// Podman as root, with storage of our own.
@@ -46,18 +50,24 @@ pub enum Kind {
 impl Kind {
     /// All of them.
     pub const ALL: &'static [Self] =
-        &[Self::Runc, Self::Crun, Self::Docker, Self::Podman, Self::Containerd, Self::Cri];
+        &[Self::Runc, Self::Crun, Self::Youki, Self::Docker, Self::Podman, Self::Containerd, Self::Cri];
 
     /// The name in options and results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Runc => "runc",
             Self::Crun => "crun",
+            Self::Youki => "youki",
             Self::Docker => "docker",
             Self::Podman => "podman",
             Self::Containerd => "containerd",
             Self::Cri => "cri",
         }
+    }
+
+    /// True for a runtime without an engine.
+    pub fn is_direct(self) -> bool {
+        matches!(self, Self::Runc | Self::Crun | Self::Youki)
     }
 
     /// By that name.
@@ -70,6 +80,7 @@ impl Kind {
         match self {
             Self::Runc => ("runc", "none"),
             Self::Crun => ("crun", "none"),
+            Self::Youki => ("youki", "none"),
             Self::Docker => ("runc", "docker"),
             Self::Podman => ("runc", "podman"),
             Self::Containerd => ("runc", "containerd"),
@@ -212,6 +223,7 @@ pub fn open(kind: Kind, env: &Rc<Env>) -> anyhow::Result<Result<Box<dyn Runtime>
     Ok(Ok(match kind {
         Kind::Runc => Box::new(runc::open(env)?),
         Kind::Crun => Box::new(crun::open(env)?),
+        Kind::Youki => Box::new(youki::open(env)?),
         Kind::Docker => Box::new(docker::Docker::open(env)?),
         Kind::Podman => Box::new(podman::Podman::open(env)?),
         Kind::Containerd => Box::new(containerd::Containerd::open(env)?),
@@ -219,11 +231,23 @@ pub fn open(kind: Kind, env: &Rc<Env>) -> anyhow::Result<Result<Box<dyn Runtime>
     }))
 }
 
+/// The same where containers are to have what the host has for rules on devices.
+///
+/// # Errors
+/// It should work here, but does not.
+pub fn open_with_devices(kind: Kind, env: &Rc<Env>) -> anyhow::Result<Result<Box<dyn Runtime>, String>> {
+    match (kind, missing(kind, &env.host)) {
+        (Kind::Youki, None) => Ok(Ok(Box::new(youki::open_on_host(Rc::clone(env))?))),
+        _ => open(kind, env),
+    }
+}
+
 /// Why this machine cannot have that runtime.
 pub(crate) fn missing(kind: Kind, host: &Host) -> Option<String> {
     let programs: &[&str] = match kind {
         Kind::Runc => &["runc"],
         Kind::Crun => &["crun"],
+        Kind::Youki => &[],
         Kind::Docker => &["dockerd", "docker", "runc", "tar"],
         Kind::Podman => &["podman", "conmon", "runc", "tar"],
         Kind::Containerd => &["containerd", "ctr", "runc"],
@@ -231,6 +255,9 @@ pub(crate) fn missing(kind: Kind, host: &Host) -> Option<String> {
     };
     if let Some(program) = programs.iter().find(|program| host::program(program, None).is_none()) {
         return Some(format!("{program} is not installed"));
+    }
+    if kind == Kind::Youki && youki::program().is_none() {
+        return Some("youki is not installed".to_owned());
     }
     // Podman would move every process of the root cgroup, those of others included.
     let is_pure = host.hierarchies.iter().all(|hierarchy| hierarchy.v2);

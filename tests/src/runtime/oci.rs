@@ -1,7 +1,7 @@
 //! What runc and crun have in common: bundles and a command line.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +33,8 @@ pub(super) struct Oci {
     program: PathBuf,
     root: PathBuf,
     view: View,
+    /// Leaves to others what runc and crun do beside the specification.
+    bare: bool,
     live: Vec<Container>,
 }
 
@@ -41,7 +43,14 @@ impl Oci {
         let name = program.file_name().unwrap_or_default().to_owned();
         let root = env.work.join(name);
         fs::create_dir_all(&root)?;
-        Ok(Self { env, program, root, view, live: Vec::new() })
+        Ok(Self { env, program, root, view, bare: false, live: Vec::new() })
+    }
+
+    /// For a runtime that brings no loopback up, removes no cgroup below a container's own, and waits for good for a
+    /// container that ends before it waits.
+    pub(super) fn bare(mut self) -> Self {
+        self.bare = true;
+        self
     }
 
     pub(super) fn command(&self) -> anyhow::Result<Command> {
@@ -74,21 +83,27 @@ impl Oci {
             let mut altered = config.clone();
             change(&mut altered, &self.env.work.display().to_string());
             fs::write(&from, altered.to_string())?;
-            hook(&mut config, "cp", &[&from, &to])?;
+            hook(&mut config, BEFORE, "cp", &[&from, &to])?;
         }
         if spec.setup.unbundled {
-            hook(&mut config, "rm", &[&at.join("config.json")])?;
+            hook(&mut config, BEFORE, "rm", &[&at.join("config.json")])?;
+        }
+        if self.bare && !spec.setup.host_net {
+            let words = ["ip", "link", "set", "lo", "up"].map(Path::new);
+            hook(&mut config, WITHIN, "busybox", &words)?;
         }
         fs::write(at.join("config.json"), config.to_string())?;
         Ok(at)
     }
 
-    fn prepare(&self, spec: &Spec<'_>, detach: bool) -> anyhow::Result<(Container, Command)> {
+    pub(super) fn prepare(&self, spec: &Spec<'_>, detach: bool) -> anyhow::Result<(Container, Command)> {
         let bundle = self.bundle(spec)?;
         let mut command = self.command()?;
         command.arg("run");
         if detach {
             command.arg("--detach");
+        } else if self.bare {
+            keep_end_of_child(&mut command);
         }
         command.arg("--bundle").arg(bundle).arg(spec.name);
         let name = spec.name.to_owned();
@@ -105,12 +120,17 @@ impl Oci {
     }
 }
 
-/// Has the runtime run a program of the host once it has read the configuration.
-fn hook(config: &mut Value, program: &str, files: &[&Path]) -> anyhow::Result<()> {
+/// Once the runtime has read the configuration.
+const BEFORE: &str = "createRuntime";
+/// In the container's namespaces, before its root file system is its root.
+const WITHIN: &str = "createContainer";
+
+/// Has the runtime run a program of the host at some point.
+fn hook(config: &mut Value, point: &str, program: &str, words: &[&Path]) -> anyhow::Result<()> {
     let path = host::program(program, None).with_context(|| format!("{program} is not installed"))?;
-    let words = files.iter().map(|file| file.display().to_string());
+    let words = words.iter().map(|word| word.display().to_string());
     let args: Vec<String> = std::iter::once(program.to_owned()).chain(words).collect();
-    config["hooks"] = json!({ "createRuntime": [{ "path": path, "args": args }] });
+    config["hooks"][point] = json!([{ "path": path, "args": args }]);
     Ok(())
 }
 
@@ -128,6 +148,29 @@ fn see_branch(command: &mut Command, procs: File) {
     // SAFETY: only system calls are made, with strings that are there already.
     unsafe {
         command.pre_exec(enter);
+    }
+}
+
+/// The signal of a child's end stays until the runtime asks for it.
+#[expect(unsafe_code, reason = "pre_exec")]
+fn keep_end_of_child(command: &mut Command) {
+    // SAFETY: a set of signals is plain data, and both calls only write to this one.
+    let set = unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        set
+    };
+    let block = move || {
+        // SAFETY: the set lives in the closure, and the old one is not asked for.
+        match unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: only one system call is made.
+    unsafe {
+        command.pre_exec(block);
     }
 }
 
@@ -156,6 +199,12 @@ impl Runtime for Oci {
 
     fn stop(&mut self, container: &Container) -> anyhow::Result<()> {
         self.live.retain(|live| live.name != container.name);
+        if self.bare {
+            let mut kill = self.command()?;
+            // It may have ended by itself.
+            let _ = process::output(kill.args(["kill", "--all", &container.name, "KILL"]), self.env.limit)?;
+            self.env.branch.remove_below(&container.cgroup);
+        }
         let mut command = self.command()?;
         process::run(command.args(["delete", "--force", &container.name]), self.env.limit)?;
         Ok(())

@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::say;
 pub(crate) use packages::Need;
 pub(crate) use toolchain::Ebpf;
-pub(crate) use tools::ready as cargo_tool;
+pub(crate) use tools::{ready as cargo_tool, youki};
 
 /// Runs the verb.
 pub(crate) fn run(project: &Project, flags: &SetupFlags) -> anyhow::Result<ExitCode> {
@@ -24,6 +24,9 @@ pub(crate) fn run(project: &Project, flags: &SetupFlags) -> anyhow::Result<ExitC
         say::step("container tools: left out, as asked");
     } else {
         packages::ensure(project, Need::Containers)?;
+        if let Err(error) = tools::ensure_youki(project) {
+            say::note(format!("youki is left out, and so are its scenarios: {error:#}"));
+        }
     }
     if flags.no_vm {
         say::step("virtual machines: left out, as asked");

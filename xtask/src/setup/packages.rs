@@ -33,9 +33,11 @@ const fn tool(need: Need, probe: &'static str, packages: [&'static str; 3]) -> T
     Tool { need, probe, packages }
 }
 
-const TOOLS: [Tool; 25] = [
+const TOOLS: [Tool; 26] = [
     tool(Need::Containers, "runc", ["runc", "runc", "runc"]),
     tool(Need::Containers, "crun", ["crun", "crun", "crun"]),
+    // youki is built with it.
+    tool(Need::Containers, "/usr/include/seccomp.h", ["libseccomp-dev", "libseccomp-devel", "libseccomp"]),
     tool(Need::Containers, "busybox", ["busybox-static", "busybox", "busybox"]),
     tool(Need::Containers, "jq", ["jq", "jq", "jq"]),
     tool(Need::Containers, "dockerd", ["docker.io", "moby-engine", "docker"]),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::project::{Project, find_program};
+use crate::project::{Pins, Project, find_program};
 use crate::say;
 
 /// Where the tools are.
@@ -27,12 +27,35 @@ pub(crate) fn ready(project: &Project, name: &str, wanted: &str) -> anyhow::Resu
     if let Some(tool) = [Some(ours.clone()), find_program(name)].into_iter().flatten().find(right) {
         return Ok(tool);
     }
+    build(project, name, wanted, &[])?;
+    Ok(ours)
+}
+
+/// Where the container runtime youki is, if it could be built.
+pub(crate) fn youki(project: &Project) -> PathBuf {
+    folder(project).join("bin/youki")
+}
+
+/// Builds youki, which no distribution has: one of the path may lack a feature that scenarios need.
+pub(crate) fn ensure_youki(project: &Project) -> anyhow::Result<()> {
+    let (ours, wanted) = (youki(project), Pins::load(project)?.youki.version);
+    if ours.is_file() && version(project, &ours).as_deref() == Some(wanted.as_str()) {
+        say::step(format!("youki: {wanted}"));
+        return Ok(());
+    }
+    // Without systemd's bus and programs for devices, which need more libraries.
+    build(project, "youki", &wanted, &["--no-default-features", "--features", "v1,v2,seccomp"])
+}
+
+fn build(project: &Project, name: &str, wanted: &str, args: &[&str]) -> anyhow::Result<()> {
     let _lock = project.lock("setup")?;
     say::step(format!("building {name} {wanted}, once, a minute or two"));
     // Unoptimised: it builds four times as fast, and has seconds of work to do. Nobody debugs it either.
-    let env = [("CARGO_PROFILE_DEV_DEBUG", OsStr::new("0"))];
-    cargo_install(project, name, wanted, &["--debug".to_owned()], &env)?;
-    Ok(ours)
+    let env = ["DEBUG", "STRIP", "DEBUG_ASSERTIONS"].map(|key| format!("CARGO_PROFILE_DEV_{key}"));
+    let values = ["0", "symbols", "false"].map(OsStr::new);
+    let env: Vec<(&str, &OsStr)> = env.iter().map(String::as_str).zip(values).collect();
+    let args: Vec<String> = ["--debug"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
+    cargo_install(project, name, wanted, &args, &env)
 }
 
 /// Runs `cargo install` for a pinned version.

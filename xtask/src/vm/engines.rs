@@ -9,10 +9,11 @@ use anyhow::{Context as _, bail};
 
 use crate::project::{Project, find_program};
 use crate::say;
+use crate::setup;
 use crate::vm::initramfs::libraries;
 
-/// Those of the scenario runner that are engines.
-pub(crate) const RUNTIMES: &str = "docker,podman,containerd,cri";
+/// Those of the scenario runner that are engines, and the runtime that is in no other guest.
+pub(crate) const RUNTIMES: &str = "docker,podman,containerd,cri,youki";
 
 /// Docker starts nothing where it cannot load its profile, and the suite's acts are those that the profile refuses.
 pub(crate) const APPEND: &str = "apparmor=0";
@@ -61,6 +62,11 @@ impl Disk {
             })?;
             let guest = if guest.is_empty() { found.as_path() } else { Path::new(guest) };
             size += put(project, &found, guest, &tree, &mut taken)?;
+        }
+        // It is not on every machine that builds guests.
+        let youki = setup::youki(project);
+        if youki.is_file() {
+            size += put(project, &youki, Path::new("/usr/bin/youki"), &tree, &mut taken)?;
         }
         let image = &disk.image;
         fs::File::create(image)
