@@ -64,8 +64,9 @@ impl Prepare {
         Self(Arc::new(calls))
     }
 
+    /// Has a command do them first.
     #[expect(unsafe_code, reason = "pre_exec")]
-    fn before(&self, command: &mut Command) {
+    pub(crate) fn before(&self, command: &mut Command) {
         let Self(calls) = self.clone();
         // SAFETY: by the type's own contract nothing but system calls is done.
         unsafe {

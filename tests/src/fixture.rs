@@ -32,6 +32,9 @@ const GIVER: &str = "giver";
 /// The folder.
 const GIVEN: &str = "/etc";
 
+/// A mount that is shared, in the run's folder.
+pub const SHARED: &str = "shared";
+
 /// Name of an abstract socket at which the runner listens.
 pub fn abstract_socket() -> String {
     format!("bulkhead-runner-{}", std::process::id())
@@ -99,6 +102,12 @@ impl Fixture {
         let branch = work.join("cg");
         fs::create_dir_all(&branch)?;
         rustix::mount::mount_bind(cgroups, &branch).context("cannot bind the branch of the cgroup tree")?;
+
+        // Whatever is mounted below it can be passed on.
+        let shared = work.join(SHARED);
+        fs::create_dir_all(&shared)?;
+        rustix::mount::mount_bind(&shared, &shared).context("cannot bind a folder to itself")?;
+        rustix::mount::mount_change(&shared, rustix::mount::MountPropagationFlags::SHARED)?;
 
         let folder = work.join("ctl");
         fs::create_dir_all(&folder)?;

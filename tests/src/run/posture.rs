@@ -4,24 +4,30 @@
 mod cases;
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
+use rustix::fs::CWD;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use serde_json::Value;
 
 use super::Stage;
 use super::group::{Live, label, unique};
-use crate::fixture::on_host;
+use crate::daemon::Prepare;
+use crate::fixture::{SHARED, on_host};
 use crate::host::Layout;
 use crate::process;
 use crate::runtime::{self, Container, Kind, Runtime};
 use crate::scenario::Rung;
 use crate::stop;
 use crate::tally::Tally;
-use cases::LAYERS;
 pub(super) use cases::{Case, cases_of, differences, judge, lacks_cases};
+use cases::{LAYERS, shared_with_host};
 
 /// The name of the check.
 const NAME: &str = "posture";
@@ -82,6 +88,11 @@ pub(super) fn few(
 
 impl Stage {
     fn posture(&self, kind: Kind, runtime: &mut dyn Runtime, cases: Vec<Case>) -> anyhow::Result<()> {
+        let mut cases = cases;
+        if self.flags.in_vm && self.flags.conformance.is_none() && matches!(kind, Kind::Runc | Kind::Crun) {
+            self.share_with_host()?;
+            cases.push(shared_with_host());
+        }
         let mut live: Vec<(Case, Container)> = Vec::new();
         let run = unique();
         for (at, case) in cases.into_iter().enumerate() {
@@ -120,6 +131,23 @@ impl Stage {
         let words = String::from_utf8_lossy(&gone.stderr).into_owned();
         ensure!(words.contains("BH0023"), "a container that is gone: {words}");
         Ok(())
+    }
+
+    /// Puts the shared mount where it is in the host's mount namespace too: only where the host is a guest.
+    fn share_with_host(&self) -> anyhow::Result<()> {
+        let folder = self.work.join(SHARED);
+        let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let tree = open_tree(CWD, &folder, clone).context("cannot clone the shared mount")?;
+        let (mounts, at) = (Arc::clone(&self.mounts), CString::new(folder.as_os_str().as_bytes())?);
+        // Any program does; its mount namespace is what counts.
+        let mut command = Command::new(self.env.rootfs.join("actor"));
+        let attach = Prepare::new(move || {
+            mounts.enter()?;
+            move_mount(&tree, c"", CWD, at.as_c_str(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            Ok(())
+        });
+        attach.before(&mut command);
+        process::run(command.arg("marker"), self.limits.command).map(drop)
     }
 
     /// Exit statuses, and everything that was granted.

@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use crate::bundle::Change;
+use crate::fixture::SHARED;
 use crate::host::Layout;
 use crate::run::Stage;
 use crate::runtime::Kind;
@@ -214,6 +215,16 @@ fn direct() -> Vec<Case> {
             &[("G16", "notice")],
         ),
         Case::direct(
+            "mounts of the host",
+            |config, work| push(&mut config["mounts"], shared(work, "rslave")),
+            &[("G14", "info")],
+        ),
+        Case::direct(
+            "mounts of its own",
+            |config, work| push(&mut config["mounts"], shared(work, "rprivate")),
+            &[],
+        ),
+        Case::direct(
             "steered loader",
             |config, _| push(&mut config["process"]["env"], "GLIBC_TUNABLES=glibc.malloc.check=0".into()),
             &[("G17", "notice")],
@@ -224,6 +235,21 @@ fn direct() -> Vec<Case> {
             &[],
         ),
     ]
+}
+
+fn shared(work: &str, propagation: &str) -> Value {
+    json!({ "destination": "/shared", "type": "bind", "source": format!("{work}/{SHARED}"),
+            "options": ["rbind", propagation] })
+}
+
+/// One whose mounts appear on the host, where that has the folder's mount as well.
+pub(in crate::run) fn shared_with_host() -> Case {
+    let change: Change = |config, work| {
+        push(&mut config["mounts"], shared(work, "rshared"));
+        // As engines do it: otherwise the runtime first makes every mount one that only receives.
+        config["linux"]["rootfsPropagation"] = "rshared".into();
+    };
+    Case::direct("mounts to the host", change, &[("G14", "warning")])
 }
 
 fn careful(config: &mut Value, _: &str) {
