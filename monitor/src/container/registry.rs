@@ -301,7 +301,7 @@ impl Registry {
             self.forget(key);
         }
         if state.reason == state_reason::ENTRY {
-            self.replace(key);
+            self.replace(key, header.pid);
         }
         let known = self.entries.contains_key(&key);
         if !known && !self.create(key, &[], header.pid, invocation(header.pid, procs)) {

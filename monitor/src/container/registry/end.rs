@@ -87,11 +87,15 @@ impl Registry {
         }
     }
 
-    /// Forgets a container without a cgroup of its own because another one is entered. Each is entered once, and the number of
-    /// the mount namespace that it is known by is given again as soon as that is gone.
-    pub(super) fn replace(&mut self, key: ContainerKey) {
+    /// Forgets a container without a cgroup of its own because another one is entered, by this process. Each is entered once,
+    /// and the number of the mount namespace that it is known by is given again as soon as that is gone. One that was
+    /// found running may be entered while it is looked at: by its own first process.
+    pub(super) fn replace(&mut self, key: ContainerKey, pid: u32) {
         let is_entered = |entry: &&Entry| {
-            entry.container.baseline.is_some_and(|baseline| baseline.state.reason == state_reason::ENTRY)
+            entry.container.baseline.is_some_and(|baseline| match baseline.state.reason {
+                state_reason::ENTRY => true,
+                _ => entry.request.pid != pid,
+            })
         };
         let Some(entry) = self.entries.get(&key).filter(is_entered) else { return };
         if key.0 & KEY_MNT_NS == 0 {

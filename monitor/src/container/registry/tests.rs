@@ -46,8 +46,12 @@ impl World {
     }
 
     fn state(&mut self, key: u64, reason: u32) -> Option<Change> {
+        self.state_of(20, key, reason)
+    }
+
+    fn state_of(&mut self, pid: u32, key: u64, reason: u32) -> Option<Change> {
         let head = Header {
-            pid: 20,
+            pid,
             started: 2_000_000_000,
             time: 5_500_000_000,
             container: key,
@@ -342,6 +346,16 @@ fn the_number_of_a_mount_namespace_is_given_again() {
     assert!(w.registry.end(&second));
     assert_eq!(w.state(key, state_reason::ENTRY), Some(Change::Entered(ContainerKey(key))));
     assert!(w.registry.take_replaced().is_empty());
+    // One that was found running, and is entered while that is looked at, is still the same.
+    let key = key + 1;
+    w.state_of(30, key, state_reason::SCAN);
+    w.state_of(30, key, state_reason::ENTRY);
+    assert!(w.registry.take_replaced().is_empty());
+    // Another one is entered in the place of one that was found running.
+    let key = key + 1;
+    w.state_of(30, key, state_reason::SCAN);
+    assert_eq!(w.state_of(40, key, state_reason::ENTRY), Some(Change::Entered(ContainerKey(key))));
+    assert_eq!(w.registry.take_replaced().len(), 1);
     // A container's own cgroup is not given again.
     w.runtime();
     w.attach(KEY);
