@@ -76,7 +76,7 @@ fn passed(proofs: &Proofs, place: &str, kernel: &str) -> String {
 pub(crate) fn section(page: &mut String, checks: &[(&str, &str)], proofs: &Proofs) {
     page.push_str(
         "\n## Identity and posture by engine, cgroup layout and kernel\n\n\
-         How many checks of identity and posture passed there, **+** how many scenarios, with whichever rung. Each \
+         How many checks of identity, posture and the event path passed there, **+** how many scenarios, with whichever rung. Each \
          scenario also demands that its records name the container by its full id. Blank: never run there. Where the \
          numbers are small, the conformance suite alone ran, in a virtual machine whose cgroups are mounted that way \
          (`engines` in `xtask/kernels.toml`). What it leaves out there: Docker's AppArmor profile, which refuses the acts \

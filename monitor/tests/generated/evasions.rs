@@ -1,6 +1,6 @@
 //! The part of `docs/coverage.md` about ways around the monitor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::coverage::titles;
 use super::proofs::{Proofs, Unseen};
@@ -48,8 +48,19 @@ pub(crate) fn section(page: &mut String, evasions: &BTreeMap<&str, Evasion<'_>>,
     page.push_str(&titles(&["Code", "Evasion", "What is tried"], &columns, &["Layouts", "Why unseen"]));
     for (code, evasion) in codes {
         if let Some(elsewhere) = evasion.elsewhere {
+            let here: Vec<_> = proofs
+                .checks
+                .iter()
+                .filter(|check| elsewhere.contains(&format!("`{}`", check.name)))
+                .collect();
+            let places = here.iter().flat_map(|check| &check.places);
+            let layouts: BTreeSet<&str> = places.filter_map(|place| Some(place.split_once('/')?.0)).collect();
+            let layouts = layouts.into_iter().collect::<Vec<_>>().join(", ");
             let mut cells = vec![*code, evasion.text, elsewhere];
-            cells.extend(columns.iter().map(|_| "–").chain(["", ""]));
+            cells.extend(columns.iter().map(|column| {
+                if here.iter().any(|check| check.column == *column) { "finding" } else { "–" }
+            }));
+            cells.extend([layouts.as_str(), ""]);
             page.push_str(&row(&cells));
         }
         let tries = proofs.scenarios.iter().filter(|s| s.evasion.as_deref() == Some(code));

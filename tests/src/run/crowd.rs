@@ -15,7 +15,7 @@ use anyhow::{Context as _, ensure};
 use super::Stage;
 use super::group::{Live, actor, unique};
 use super::storm::balanced;
-use crate::daemon::{Daemon, Started};
+use crate::daemon::{Daemon, Started, programs_go};
 use crate::judge;
 use crate::process::{self, Dialogue};
 use crate::record::Record;
@@ -141,8 +141,8 @@ impl Stage {
             match (exec.container_id(), by_update()) {
                 (Some(id), _) => _ = at_once.insert(id.to_owned()),
                 (None, Some(id)) => _ = later.insert(id.to_owned()),
-                // Other people's containers on this machine are theirs.
-                (None, None) if !self.flags.in_vm && !exec.line().contains(&run) => {}
+                // Other people's containers on this machine are theirs: they execute no actor of ours.
+                (None, None) if !self.flags.in_vm && !exec.line().contains("/actor") => {}
                 (None, None) => nameless.push(exec),
             }
         }
@@ -245,7 +245,7 @@ impl Stage {
             if is_last {
                 drop(daemon.stop()?);
             } else {
-                daemon.kill()?;
+                programs_go(&daemon.kill()?)?;
             }
             let all = store.all();
             let of_it =

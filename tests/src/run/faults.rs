@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use super::Stage;
 use super::engines::{engine_of, is_engine, is_update};
 use super::group::{Live, actor, unique};
+use crate::daemon::programs_go;
 use crate::judge;
 use crate::record::Record;
 use crate::runtime::{Container, Kind, Runtime, Spec};
@@ -77,7 +78,7 @@ impl Stage {
         drop(client);
 
         // Both come back at once, and nobody was told of the other.
-        daemon.kill()?;
+        programs_go(&daemon.kill()?)?;
         runtime.restart()?;
         let daemon = match self.asking(rung, &ask)? {
             Ok(daemon) => daemon,
