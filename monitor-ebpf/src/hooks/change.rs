@@ -66,7 +66,10 @@ impl Change {
     pub(crate) fn report(self, subject: &Subject) -> Option<()> {
         let inode = self.dentry.follow(F::DentryInode);
         let sb = self.vfsmount.follow(F::VfsmountSb);
-        let (mut why, mut class) = (self.why, 0);
+        // The ways on which they were found are no longer told apart.
+        let unknown = i64::from(subject.tid);
+        let (mut why, mut class) = (watch::hidden(u64::from(self.why), unknown) as u32, 0);
+        let node = watch::hidden(u64::from(self.mode) << 32 | u64::from(self.rdev), unknown);
         match Kind::of(sb.read(F::SbMagic)) {
             kind @ (Kind::Overlay | Kind::Ordinary) => {
                 if kind == Kind::Ordinary {
@@ -87,7 +90,6 @@ impl Change {
         if why == 0 && subject.container != KEY_CANARY {
             return None;
         }
-        let node = u64::from(self.mode) << 32 | u64::from(self.rdev);
         let verdict = watch::seal(why, class, subject.tid);
         let place = Place { vfsmount: self.vfsmount, dentry: self.dentry, other: self.other };
         let op = self.op | self.is_final << 16;

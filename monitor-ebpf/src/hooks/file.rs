@@ -34,10 +34,12 @@ fn security_file_open(ctx: FExitContext) -> i32 {
 #[inline(always)]
 fn try_file_open(opened: Known, ret: i32) -> Option<()> {
     let task = Task::known();
-    if let Some(listed) = Listed::of(task)
-        && is_quiet(listed, opened)
-        && !listed.has_changed()
-    {
+    let is_done = match Listed::of(task) {
+        Some(listed) => is_quiet(listed, opened) && !listed.has_changed(),
+        // The host's, mostly.
+        None => !filter::is_unlisted(task),
+    };
+    if is_done {
         return None;
     }
     let subject = Subject::current()?;

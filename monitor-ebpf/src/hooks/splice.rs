@@ -15,7 +15,7 @@ use crate::filter::Subject;
 use crate::kernel::sock::{self, AF_ALG, AF_INET, AF_INET6};
 use crate::kernel::task::Task;
 use crate::kernel::{Cast, Known, Object, Ptr, file, overlay};
-use crate::preempt;
+use crate::{preempt, watch};
 
 /// `S_IFMT` and types of inodes (kernel `include/uapi/linux/stat.h`).
 const TYPE: u32 = 0o170_000;
@@ -110,6 +110,12 @@ fn report(subject: &Subject, call: Call, from: Ptr, verdict: Verdict, ret: i64) 
     if subject.runtime || subject.container == 0 {
         return None;
     }
+    // The ways on which they were found are no longer told apart.
+    let unknown = i64::from(subject.tid);
+    let verdict = Verdict {
+        to: watch::hidden(u64::from(verdict.to), unknown) as u32,
+        why: watch::hidden(u64::from(verdict.why), unknown) as u32,
+    };
     // Programs that copy by pipes do this for each piece of a file.
     let common = verdict.to == splice_to::PIPE && verdict.why & splice_why::SETID == 0;
     if common && subject.container != KEY_CANARY {

@@ -28,14 +28,12 @@ fn at_exit(
     call: Call,
     compat: bool,
     leave: impl FnOnce(&Subject, Call, &[u64; 6], i64),
-) -> Option<()> {
+) -> Option<Subject> {
     let subject = Subject { compat, ..Subject::current()? };
     let regs = registers(ctx);
     let args = if compat { regs::compat_arguments(regs) } else { regs::arguments(regs) };
     leave(&subject, call, &args, ctx.arg::<i64>(1));
-    // What the call changed is remembered, so that it is not reported again as unexplained.
-    filter::compare(&subject, Task::known());
-    Some(())
+    Some(subject)
 }
 
 macro_rules! at_exit {
@@ -44,7 +42,25 @@ macro_rules! at_exit {
         #[fexit]
         fn $program(ctx: FExitContext) -> i32 {
             preempt::off(|| {
-            at_exit(&ctx, Call::$call, $compat, $leave);
+                at_exit(&ctx, Call::$call, $compat, $leave);
+            });
+            0
+        }
+    )+};
+}
+
+/// Calls that change what [`filter::compare`] looks at. What one changed is remembered, so that it is not reported again
+/// as unexplained. Not after every call: the state record is half of what the verifier looks at in such a program, and
+/// there are some seventy; what nobody explains is found when the task next opens or executes a file.
+macro_rules! at_change {
+    ($compat:literal; $( $program:ident: $call:ident by $leave:path; )+) => {$(
+        #[doc = concat!("End of [`Call::", stringify!($call), "`].")]
+        #[fexit]
+        fn $program(ctx: FExitContext) -> i32 {
+            preempt::off(|| {
+                if let Some(subject) = at_exit(&ctx, Call::$call, $compat, $leave) {
+                    filter::compare(&subject, Task::known());
+                }
             });
             0
         }
@@ -54,16 +70,10 @@ macro_rules! at_exit {
 at_exit! {
     false;
     exit_mount: Mount by call::leave_mount;
-    exit_umount: Umount by call::leave_mount;
-    exit_pivot_root: PivotRoot by call::leave_root;
-    exit_chroot: Chroot by call::leave_root;
     exit_fsopen: Fsopen by call::leave_mount;
     exit_fsmount: Fsmount by call::leave_mount;
     exit_open_tree: OpenTree by call::leave_mount;
-    exit_move_mount: MoveMount by call::leave_mount;
     exit_mount_setattr: MountSetattr by call::leave_mount;
-    exit_setns: Setns by call::leave_namespace;
-    exit_unshare: Unshare by call::leave_namespace;
     exit_setuid: Setuid by call::leave_cred;
     exit_setgid: Setgid by call::leave_cred;
     exit_setreuid: Setreuid by call::leave_cred;
@@ -109,6 +119,16 @@ at_exit! {
     exit_io_uring_setup: IoUringSetup by sensitive::leave_rare;
 }
 
+at_change! {
+    false;
+    exit_umount: Umount by call::leave_mount;
+    exit_pivot_root: PivotRoot by call::leave_root;
+    exit_chroot: Chroot by call::leave_root;
+    exit_move_mount: MoveMount by call::leave_mount;
+    exit_setns: Setns by call::leave_namespace;
+    exit_unshare: Unshare by call::leave_namespace;
+}
+
 macro_rules! at_sendfile {
     ($( $program:ident: $compat:literal, $arguments:path; )+) => {$(
         /// End of [`Call::Sendfile`], which servers make all the time: told by its arguments, before anything else is done.
@@ -151,17 +171,21 @@ at_failed_exec! {
 }
 
 // What credentials a 32-bit call changed is found by comparison at the task's next event; a mount is not.
-at_exit! {
+at_change! {
     true;
-    exit_mount_32: Mount by call::leave_mount;
     exit_umount_32: Umount by call::leave_mount;
     exit_pivot_root_32: PivotRoot by call::leave_root;
     exit_chroot_32: Chroot by call::leave_root;
+    exit_move_mount_32: MoveMount by call::leave_mount;
+    exit_setns_32: Setns by call::leave_namespace;
+    exit_unshare_32: Unshare by call::leave_namespace;
+}
+
+at_exit! {
+    true;
+    exit_mount_32: Mount by call::leave_mount;
     exit_fsopen_32: Fsopen by call::leave_mount;
     exit_fsmount_32: Fsmount by call::leave_mount;
     exit_open_tree_32: OpenTree by call::leave_mount;
-    exit_move_mount_32: MoveMount by call::leave_mount;
     exit_mount_setattr_32: MountSetattr by call::leave_mount;
-    exit_setns_32: Setns by call::leave_namespace;
-    exit_unshare_32: Unshare by call::leave_namespace;
 }
