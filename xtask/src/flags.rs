@@ -40,6 +40,9 @@ pub(crate) enum Verb {
     /// What drives the rings for `bench`
     #[command(hide = true)]
     Flood(FloodFlags),
+    /// What `bench instructions` runs in a guest
+    #[command(hide = true)]
+    Counted(CountedFlags),
 }
 
 /// Example: cargo xtask setup --no-vm
@@ -181,6 +184,9 @@ pub(crate) struct VmFlags {
     /// Added to the kernel's command line
     #[arg(long, value_name = "WORDS", default_value = "")]
     pub(crate) append: String,
+    /// Give the guest one CPU whose clock counts instructions: a nanosecond in it is one instruction
+    #[arg(long)]
+    pub(crate) count: bool,
     /// Seconds a guest may take in all
     #[arg(long, value_name = "SECONDS", default_value_t = 1500)]
     pub(crate) timeout: u64,
@@ -198,6 +204,26 @@ pub(crate) struct CoverageFlags {
     /// Drop what a kernel series proved, for one that is tested no more (repeatable)
     #[arg(long, value_name = "SERIES")]
     pub(crate) forget: Vec<String>,
+}
+
+/// Example: xtask counted --bulkhead /bin/bulkhead --rung auto
+#[derive(Debug, Args)]
+pub(crate) struct CountedFlags {
+    /// The daemon
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bulkhead: PathBuf,
+    /// What the daemon is asked for (repeatable)
+    #[arg(long, value_name = "RUNG")]
+    pub(crate) rung: Vec<String>,
+    /// Only these loads (repeatable)
+    #[arg(long, value_name = "LOAD")]
+    pub(crate) load: Vec<LoadKind>,
+    /// Only start the daemon, on each rung
+    #[arg(long)]
+    pub(crate) starts: bool,
+    /// Servers too
+    #[arg(long)]
+    pub(crate) apps: bool,
 }
 
 /// A file to be packed into the guest.

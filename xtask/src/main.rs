@@ -10,6 +10,7 @@ mod build;
 mod coverage;
 mod demo;
 mod flags;
+mod libraries;
 mod live;
 mod project;
 mod run;
@@ -41,6 +42,7 @@ fn dispatch(flags: &Flags) -> anyhow::Result<ExitCode> {
     match &flags.verb {
         Verb::Load(flags) => return bench::load(flags),
         Verb::Flood(flags) => return bench::flood(flags),
+        Verb::Counted(flags) => return bench::counted(flags),
         _ => {}
     }
     let project = Project::open()?;
@@ -55,5 +57,6 @@ fn dispatch(flags: &Flags) -> anyhow::Result<ExitCode> {
         Verb::Bench(flags) => bench::run(&project, flags),
         Verb::Load(flags) => bench::load(flags),
         Verb::Flood(flags) => bench::flood(flags),
+        Verb::Counted(flags) => bench::counted(flags),
     }
 }

@@ -15,9 +15,12 @@ use crate::bench::stats::{self, Ratio};
 use crate::live::daemon::{Daemon, Output};
 use crate::project::{Project, find_program};
 use crate::say;
+use crate::setup::{self, Need};
 
 /// Requests of a redis slice, of each of two commands.
 const REQUESTS: u32 = 60_000;
+/// Of a slice in a guest that counts: a second of it is a billion instructions.
+const COUNTED: Duration = Duration::from_millis(200);
 
 /// A server with its client.
 struct App {
@@ -60,6 +63,18 @@ const APPS: [App; 2] = [
     },
 ];
 
+impl App {
+    /// Its programs on this machine, and where they are in the container; `None` unless all are there.
+    fn programs(&self) -> Option<Vec<(PathBuf, &'static str)>> {
+        self.programs.iter().map(|(name, at)| Some((find_program(name)?, *at))).collect()
+    }
+
+    fn rig(&self, bulkhead: &Path, programs: &[(PathBuf, &str)]) -> anyhow::Result<Rig> {
+        let programs: Vec<(&Path, &str)> = programs.iter().map(|(path, at)| (path.as_path(), *at)).collect();
+        Rig::make(self.name, bulkhead, &programs)
+    }
+}
+
 /// `"SET","81168.83",…` by line: requests of one command a second. The result is for the commands together; their number
 /// is put in by whoever asked for them.
 fn redis(printed: &str) -> Option<(f64, f64)> {
@@ -97,29 +112,58 @@ struct Sample {
 
 /// Measures, prints, and gives the raw figures.
 pub(crate) fn measure(project: &Project, bulkhead: &Path, effort: Effort) -> anyhow::Result<Value> {
-    // Debian's packages install without starting anything, `policy-rc.d` sees to that; elsewhere they are not installed.
-    if let Err(error) = crate::setup::packages(project, crate::setup::Need::Bench) {
-        say::note(format!("{error:#}"));
-    }
+    install(project);
     report::heading("Servers in a monitored container, requests a second (median of pairs, 95 % interval)");
     let mut raw = Vec::new();
     for app in &APPS {
-        let programs: Option<Vec<(PathBuf, &str)>> =
-            app.programs.iter().map(|(name, at)| Some((find_program(name)?, *at))).collect();
-        let Some(programs) = programs else {
+        let Some(programs) = app.programs() else {
             let missing = app.programs.iter().find(|(name, _)| find_program(name).is_none());
             say::result(format!("  {}: skipped, {} is not there", app.name, missing.map_or("", |m| m.0)));
             raw.push(json!({ "app": app.name, "skipped": true }));
             continue;
         };
-        let programs: Vec<(&Path, &str)> = programs.iter().map(|(path, at)| (path.as_path(), *at)).collect();
-        let rig = Rig::make(app.name, bulkhead, &programs)?;
+        let rig = app.rig(bulkhead, &programs)?;
         say::step(format!("{} with and without Bulkhead", app.name));
         let with = pairs(&rig, app, effort, true)?;
         let bare = pairs(&rig, app, effort, false)?;
         raw.push(print(app.name, &with, &bare));
     }
     Ok(raw.into())
+}
+
+/// What the servers and clients of those that can be measured here are.
+pub(crate) fn programs(project: &Project) -> Vec<PathBuf> {
+    install(project);
+    APPS.iter().filter_map(App::programs).flatten().map(|(path, _)| path).collect()
+}
+
+/// Debian's packages install without starting anything, `policy-rc.d` sees to that; elsewhere they are not installed.
+fn install(project: &Project) {
+    if let Err(error) = setup::packages(project, Need::Bench) {
+        say::note(format!("{error:#}"));
+    }
+}
+
+/// Slices with a daemon on each rung between two without any, in a guest that counts: a line of JSON each.
+pub(crate) fn counted(bulkhead: &Path, rungs: &[String]) -> anyhow::Result<()> {
+    for app in &APPS {
+        let Some(programs) = app.programs() else { continue };
+        let rig = app.rig(bulkhead, &programs)?;
+        let tell = |rung: &str| -> anyhow::Result<()> {
+            let one = slice(&rig, app, COUNTED)?;
+            say::result(json!({ "load": app.name, "rung": rung, "whole": 1e9 / one.rate, "own": one.cpu }));
+            Ok(())
+        };
+        tell("none")?;
+        for rung in rungs {
+            let daemon = rig.daemon(Output::Nowhere, &["--events", "all", "--rung", rung])?;
+            tell(rung)?;
+            tell(rung)?;
+            rig.stop(daemon)?;
+        }
+        tell("none")?;
+    }
+    Ok(())
 }
 
 /// Pairs of slices in the order A B B A.

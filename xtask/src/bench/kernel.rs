@@ -16,7 +16,7 @@ use crate::live::stop;
 use crate::say;
 
 /// What is done, and where: the host's are filtered out by their task, `getppid` by its number, `open` by its file.
-const LOADS: [(Place, LoadKind); 8] = [
+pub(crate) const LOADS: [(Place, LoadKind); 8] = [
     (Place::Container, LoadKind::Exec),
     (Place::Container, LoadKind::Fork),
     (Place::Container, LoadKind::Connect),

@@ -6,6 +6,7 @@
 mod apps;
 mod bpf;
 mod bytecode;
+mod counted;
 mod flood;
 mod kernel;
 mod life;
@@ -40,6 +41,7 @@ use crate::live::{self, stop};
 use crate::project::Project;
 use crate::say;
 use crate::setup::{self, Need};
+pub(crate) use counted::run as counted;
 pub(crate) use flood::run as flood;
 pub(crate) use load::{LoadKind, run as load};
 use machine::{Clocks, Machine};
@@ -71,6 +73,8 @@ pub(crate) enum Measurement {
     Peers,
     /// Where the daemon spends its time
     Profile,
+    /// Instructions of loads on every rung, in emulated guests
+    Instructions,
 }
 
 impl Measurement {
@@ -203,6 +207,7 @@ impl Bench<'_> {
             Measurement::Idle => life::idle(rig, time * 20),
             Measurement::Peers => peers::measure(rig, self.quick, self.effort.patience),
             Measurement::Profile => profile::measure(self.project, rig, time, self.urgent),
+            Measurement::Instructions => counted::measure(self.project, &self.bulkhead),
         }
     }
 }

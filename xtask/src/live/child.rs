@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-/// How long a child may take to end after it was asked to.
-const END: Duration = Duration::from_secs(10);
+/// How long a child may take to end after it was asked to: a trampoline is gone from the kernel after a tenth of a second,
+/// one after the other.
+const END: Duration = Duration::from_secs(60);
 
 /// A process of ours. When this goes, it is asked to end by its signal, then made to.
 pub(crate) struct Guarded {

@@ -18,8 +18,8 @@ use crate::live::folder::Folder;
 use crate::live::lines::{Lines, Next};
 use crate::live::stop;
 
-/// How long it may take until it is ready.
-const READY: Duration = Duration::from_secs(30);
+/// How long it may take until it is ready; in guests that count, the verifier takes its time.
+const READY: Duration = Duration::from_secs(60);
 /// Bytes of the pipe that events are counted from.
 const PIPE: usize = 1024 * 1024;
 /// Between two tries to reach its socket.
@@ -167,7 +167,7 @@ impl Daemon {
 
     /// Ends it as Ctrl-C does; gives the records it still wrote.
     pub(crate) fn stop(mut self) -> anyhow::Result<Vec<Value>> {
-        let status = self.process.end()?.context("the daemon does not end within 10 s of SIGINT")?;
+        let status = self.process.end()?.context("the daemon does not end after SIGINT")?;
         if !status.success() {
             bail!("the daemon ended with {status}: {}", self.last_words());
         }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
+use crate::libraries;
 use crate::live::folder::Folder;
 use crate::project::find_program;
 use crate::say;
@@ -68,7 +69,7 @@ impl Oci {
         fs::write(root.join("etc/hostname"), "throwaway\n")?;
         for (program, name) in programs {
             copy_program(program, &root.join(name))?;
-            for library in libraries(program)? {
+            for library in libraries::of(program)? {
                 let copy = root.join(library.strip_prefix("/").unwrap_or(&library));
                 fs::create_dir_all(copy.parent().unwrap_or(&root))?;
                 copy_program(&library, &copy)?;
@@ -181,14 +182,6 @@ fn cgroups(id: &str) -> Vec<PathBuf> {
 fn copy_program(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
     Ok(fs::set_permissions(to, fs::Permissions::from_mode(0o755))?)
-}
-
-/// The libraries of a dynamic program; none for a static one, for which ldd has a status of its own.
-fn libraries(program: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let told = Command::new("ldd").arg(program).env_remove("LD_LIBRARY_PATH").output().context("ldd")?;
-    let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    let words = told.split_whitespace().filter(|word| word.starts_with('/') && !word.ends_with(':'));
-    Ok(words.map(PathBuf::from).collect())
 }
 
 /// `config.json`: what engines grant an ordinary container, and the grant.

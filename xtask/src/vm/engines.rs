@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::libraries;
 use crate::project::{Project, find_program};
 use crate::say;
 use crate::setup;
-use crate::vm::initramfs::libraries;
 
 /// Those of the scenario runner that are engines, and the runtime that is in no other guest.
 pub(crate) const RUNTIMES: &str = "docker,podman,containerd,cri,youki";
@@ -61,12 +61,12 @@ impl Disk {
                 format!("guests with engines need {places}, which is not installed: run `cargo xtask setup`")
             })?;
             let guest = if guest.is_empty() { found.as_path() } else { Path::new(guest) };
-            size += put(project, &found, guest, &tree, &mut taken)?;
+            size += put(&found, guest, &tree, &mut taken)?;
         }
         // It is not on every machine that builds guests.
         let youki = setup::youki(project);
         if youki.is_file() {
-            size += put(project, &youki, Path::new("/usr/bin/youki"), &tree, &mut taken)?;
+            size += put(&youki, Path::new("/usr/bin/youki"), &tree, &mut taken)?;
         }
         let image = &disk.image;
         fs::File::create(image)
@@ -104,13 +104,7 @@ fn find(place: &str) -> Option<PathBuf> {
 }
 
 /// Copies a file with its mode and its libraries; gives how much room it takes.
-fn put(
-    project: &Project,
-    host: &Path,
-    guest: &Path,
-    tree: &Path,
-    taken: &mut BTreeSet<PathBuf>,
-) -> anyhow::Result<u64> {
+fn put(host: &Path, guest: &Path, tree: &Path, taken: &mut BTreeSet<PathBuf>) -> anyhow::Result<u64> {
     if !taken.insert(guest.to_owned()) {
         return Ok(0);
     }
@@ -122,8 +116,8 @@ fn put(
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
     let mut size = fs::copy(host, &to).with_context(|| format!("cannot copy {}", host.display()))?;
-    for library in libraries(project, host)? {
-        size += put(project, &library, &library, tree, taken)?;
+    for library in libraries::of(host)? {
+        size += put(&library, &library, tree, taken)?;
     }
     Ok(size)
 }

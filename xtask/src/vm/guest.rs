@@ -19,6 +19,14 @@ const BOOT_LIMIT: Duration = Duration::from_secs(120);
 /// How much a guest steps back: it gets a third of a CPU that something else wants all of.
 const NICE: &str = "5";
 
+/// Each virtual CPU is a thread.
+const CONCURRENT: &[&str] = &["-accel", "tcg,thread=multi", "-cpu", "max"];
+
+/// An instruction takes a nanosecond of the guest's time, 2 to the power of `shift`; waiting takes none of the host's. Each
+/// repetition of a string instruction counts: the kernel does not copy byte by byte on a CPU where that is not fast.
+const COUNTING: &[&str] =
+    &["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", "max,erms=off,fsrm=off"];
+
 /// What to boot.
 pub(crate) struct Guest<'a> {
     /// Shown before each line of the guest.
@@ -31,6 +39,8 @@ pub(crate) struct Guest<'a> {
     pub(crate) append: &'a str,
     /// How many CPUs it gets.
     pub(crate) cpus: u8,
+    /// Its clock counts instructions.
+    pub(crate) counts: bool,
     /// The kernel's console, kept for when a boot fails.
     pub(crate) console: &'a Path,
     pub(crate) limit: Duration,
@@ -91,7 +101,8 @@ impl Guest<'_> {
         // What runs on this host beside it goes first. setpriv becomes QEMU, which then ends with xtask, however that ends.
         let mut qemu = Command::new("nice");
         qemu.args(["-n", NICE, "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"])
-            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "2048"])
+            .args(if self.counts { COUNTING } else { CONCURRENT })
+            .args(["-m", "2048"])
             .args(["-smp", &self.cpus.to_string()])
             .args(["-display", "none", "-monitor", "none", "-nodefaults", "-no-reboot"])
             .arg("-serial")
@@ -183,6 +194,7 @@ mod tests {
             disk: None,
             append: "",
             cpus: 1,
+            counts: false,
             console: Path::new("/dev/null"),
             limit: Duration::from_millis(50),
         };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::flags::GuestFile;
+use crate::libraries;
 use crate::project::{Project, find_program};
 use crate::vm::cpio::Archive;
 use crate::vm::kernels::{BREAKABLE, Layout};
@@ -102,7 +103,7 @@ impl Pack<'_> {
         let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(host)?) & 0o7777;
         self.archive.file(guest, mode, &content);
         if content.starts_with(b"\x7fELF") {
-            for library in libraries(self.project, host)? {
+            for library in libraries::of(host)? {
                 let guest = library.to_string_lossy().into_owned();
                 self.program(&library, &guest)?;
             }
@@ -114,7 +115,7 @@ impl Pack<'_> {
         let Some(busybox) = find_program("busybox") else {
             bail!("the guest's userland is busybox, which is not installed: run `cargo xtask setup`");
         };
-        if !libraries(self.project, &busybox)?.is_empty() {
+        if !libraries::of(&busybox)?.is_empty() {
             bail!("{} is not static; install busybox-static: run `cargo xtask setup`", busybox.display());
         }
         self.program(&busybox, "/bin/busybox")?;
@@ -127,25 +128,6 @@ impl Pack<'_> {
         }
         Ok(())
     }
-}
-
-/// The libraries that a program needs, none if it is static or no program.
-pub(super) fn libraries(project: &Project, program: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    // ldd fails on those and says so.
-    let text = project.cmd("ldd").arg(program).ignore_stderr().ignore_status().read()?;
-    if let Some(missing) = text.lines().find(|line| line.contains("not found")) {
-        bail!("{} needs a library this machine lacks: {}", program.display(), missing.trim());
-    }
-    Ok(libraries_of(&text))
-}
-
-/// The absolute paths in ldd's answer.
-fn libraries_of(ldd: &str) -> Vec<PathBuf> {
-    ldd.lines()
-        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
-        .filter(|path| !path.ends_with(':'))
-        .map(PathBuf::from)
-        .collect()
 }
 
 fn compress(project: &Project, archive: &[u8], out: &Path) -> anyhow::Result<()> {
@@ -162,21 +144,4 @@ fn compress(project: &Project, archive: &[u8], out: &Path) -> anyhow::Result<()>
     fs::rename(&packed, out).with_context(|| format!("cannot write {}", out.display()))?;
     fs::remove_file(&plain).ok();
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ldd_answers() {
-        let text =
-            "\tlinux-vdso.so.1 (0x7f)\n\tlibc.so.6 => /lib/libc.so.6 (0x7f)\n\t/lib64/ld-linux.so.2 (0x7f)\n";
-        assert_eq!(
-            libraries_of(text),
-            [PathBuf::from("/lib/libc.so.6"), PathBuf::from("/lib64/ld-linux.so.2")]
-        );
-        assert!(libraries_of("\tnot a dynamic executable\n").is_empty());
-        assert!(libraries_of("\tstatically linked\n").is_empty());
-    }
 }

@@ -62,6 +62,30 @@ pub(crate) fn run(project: &Project, flags: &VmFlags) -> anyhow::Result<ExitCode
     Ok(code)
 }
 
+/// Runs a command in a guest whose clock counts instructions; gives the lines that it printed.
+pub(crate) fn counted(
+    project: &Project,
+    kernel: &str,
+    files: &[GuestFile],
+    command: &str,
+) -> anyhow::Result<Vec<String>> {
+    let flags = VmFlags {
+        kernel: vec![kernel.to_owned()],
+        file: files.to_vec(),
+        cmd: Some(command.to_owned()),
+        count: true,
+        timeout: LIMIT,
+        ..VmFlags::default()
+    };
+    let matrix = Matrix::prepare(project, flags)?;
+    let row = matrix.rows.first().context("the kernel has no layout")?;
+    let boot = matrix.boot(project, row)?;
+    match boot.failure {
+        Some(failure) => bail!("{row}: {failure}"),
+        None => Ok(boot.lines),
+    }
+}
+
 /// Why no kernel can be booted on this machine at all.
 pub(crate) fn impossible() -> Option<&'static str> {
     if cfg!(not(target_arch = "x86_64")) {
@@ -204,7 +228,8 @@ impl Matrix {
                 &self.flags.append,
             ]
             .join(" "),
-            cpus: kernel.cpus,
+            cpus: if self.flags.count { 1 } else { kernel.cpus },
+            counts: self.flags.count,
             console: &console,
             limit: Duration::from_secs(self.flags.timeout),
         };
