@@ -69,8 +69,8 @@ pub struct Accounts<'a> {
     pub unaccounted: u64,
     /// True if every attempt had its outcome when the accounts were looked at, and every check has held.
     pub balanced: bool,
-    /// By kind of event.
-    pub events: &'a [(EventKind, Counts)],
+    /// By kind of event, with the sensor that writes it; `None` for what any of them may write.
+    pub events: &'a [(EventKind, Option<&'static str>, Counts)],
     /// By CPU.
     pub cpus: &'a [(u16, Counts)],
     /// By container, those that lost most first.

@@ -313,7 +313,7 @@ fn accounts() -> Vec<(&'static str, Value)> {
         ("skipped_runs", unsigned()),
         ("unaccounted", unsigned()),
         ("balanced", json!({"type": "boolean"})),
-        ("events", list(closed(counts().chain([("event", event)])))),
+        ("events", list(closed(counts().chain([("event", event), ("sensor", nullable("string"))])))),
         ("cpus", list(closed(counts().chain([("cpu", unsigned())])))),
         ("containers", list(closed(container.chain([("container", reference("container"))])))),
         ("containers_left_out", unsigned()),

@@ -157,7 +157,8 @@ impl Pipeline {
             filtered: row.kernel.filtered,
         };
         let account = &self.account;
-        let events: Vec<_> = account.kinds().map(|(kind, row)| (kind, counts(row))).collect();
+        let events: Vec<_> =
+            account.kinds().map(|(kind, row)| (kind, sensor_of(kind.name()), counts(row))).collect();
         let cpus: Vec<_> = account.cpus().map(|(cpu, row)| (cpu, counts(row))).collect();
         let mut containers: Vec<_> = self
             .containers

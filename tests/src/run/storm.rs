@@ -282,6 +282,11 @@ fn by_container(stage: &Stage, rung: Rung) -> anyhow::Result<Option<String>> {
     }
     // Whatever else the runtime makes as it enters a container, it makes in both.
     ensure!(both[0].filtered == both[1].filtered + 4, "not 4 more are filtered: {both:?}");
+    ensure!(
+        ["process", "mount"].iter().all(|s| accounts.line().contains(&format!(r#""sensor":"{s}""#))),
+        "no account of sensors: {}",
+        accounts.line()
+    );
     Ok(None)
 }
 

@@ -316,7 +316,7 @@ impl Fixture {
         give(Body::Status(record::Status::Accounts(Accounts {
             total: counts,
             balanced: true,
-            events: &[(EventKind::Exec, counts)],
+            events: &[(EventKind::Exec, Some("process"), counts)],
             cpus: &[(1, counts)],
             containers: &[container],
             ..Accounts::default()

@@ -295,9 +295,10 @@ fn accounts(w: &mut Writer<'_>, accounts: &Accounts<'_>) {
     w.truth("balanced", accounts.balanced);
     w.key("events");
     w.open_list();
-    for (kind, row) in accounts.events {
+    for (kind, sensor, row) in accounts.events {
         w.open();
         w.text("event", kind.name());
+        w.optional("sensor", *sensor);
         counts(w, row);
         w.close();
     }
