@@ -21,6 +21,7 @@ mod start;
 mod trust;
 mod watch;
 
+use std::io::Write as _;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -196,6 +197,10 @@ pub fn run(args: &RunArgs) -> Result<Exit, Diagnostic> {
         Ok(()) => sinks.wait(signals)?,
         Err(_) => "failed to start",
     };
+    if pins.is_none() && loaded.has_trampolines() {
+        let why = "the kernel lets go of the programs one by one, which takes some ten seconds";
+        let _ = writeln!(std::io::stderr(), "bulkhead: {reason}: {why}");
+    }
     // Detach first: nothing that happens from here on is seen. What is pinned stays, and goes on.
     drop(loaded);
     let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);

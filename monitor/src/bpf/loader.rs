@@ -27,7 +27,7 @@ use super::needs::Lacking;
 use super::offsets;
 use super::pins::Pins;
 use super::preempt;
-use super::probes::{Rung, SENSORS, Sensor};
+use super::probes::{Level, Rung, SENSORS, Sensor};
 use super::resume::{Resumed, pin, take_over};
 use super::rings::Rings;
 
@@ -342,6 +342,12 @@ impl Loaded {
             lacking_fields: Vec::new(),
             self_test_is_whole: true,
         }
+    }
+
+    /// True if a program is on a trampoline: detaching each of those takes the kernel a grace period of its tasks
+    /// (`synchronize_rcu_tasks()`, a tenth of a second), one after the other.
+    pub fn has_trampolines(&self) -> bool {
+        self.sensors.iter().any(|state| state.rung.is_some_and(|rung| rung.level == Level::Trampoline))
     }
 
     /// Attaches the self-test, calls `trigger`, reads what it found.
