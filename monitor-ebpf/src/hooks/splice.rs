@@ -188,6 +188,14 @@ fn judge(call: Call, args: &[u64; 6]) -> Option<(Ptr, Verdict)> {
     Some((from, source.into(Cast::file(task.file(to as u32)))?))
 }
 
+/// The end of a `sendfile` on a trampoline: judged before anything is asked about the task.
+#[inline(always)]
+pub(crate) fn leave_sendfile(args: &[u64; 6], compat: bool, ret: i64) -> Option<()> {
+    let (from, verdict) = judge(Call::Sendfile, args)?;
+    let subject = Subject { compat, ..Subject::current()? };
+    report(&subject, Call::Sendfile, from, verdict, ret)
+}
+
 /// True if there is something to report.
 #[inline(always)]
 pub(crate) fn is_wanted(call: Call, args: &[u64; 6]) -> bool {

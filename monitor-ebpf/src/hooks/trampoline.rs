@@ -135,9 +135,7 @@ macro_rules! at_sendfile {
         #[fexit]
         fn $program(ctx: FExitContext) -> i32 {
             preempt::off(|| {
-                if splice::is_wanted(Call::Sendfile, &$arguments(registers(&ctx))) {
-                    at_exit(&ctx, Call::Sendfile, $compat, splice::leave_splice);
-                }
+                splice::leave_sendfile(&$arguments(registers(&ctx)), $compat, ctx.arg::<i64>(1));
             });
             0
         }
