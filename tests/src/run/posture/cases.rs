@@ -334,6 +334,13 @@ pub(in crate::run) fn differences(kind: Kind) -> Vec<Case> {
             &[("G07", "warning"), ("X-seccomp", "critical")],
         ),
     ];
+    // Few machines have AppArmor on; of the guests one has.
+    let apparmor = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    if apparmor.is_ok_and(|enabled| enabled.starts_with('Y')) {
+        let altered: Change = |config, _| config["process"]["apparmorProfile"] = "harmless".into();
+        let setup = Setup { altered: Some(altered), ..user() };
+        cases.push(case("a label that is not in force", setup, &[("X-label", "critical")]));
+    }
     cases.retain(|case| can_make(kind, case));
     cases
 }
