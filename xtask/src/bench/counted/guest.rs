@@ -29,6 +29,8 @@ const TIME: Duration = Duration::from_millis(100);
 const SETTLED: f64 = 0.0005;
 /// Programs that are named as those that the verifier looks at longest.
 const MOST: usize = 12;
+/// Programs that run so seldom, by the runtime or somebody else, are not the load's.
+const SELDOM: f64 = 0.01;
 /// How often that is looked at.
 const TRIES: usize = 200;
 
@@ -109,7 +111,9 @@ fn runs(rig: &Rig, wanted: &[LoadKind], daemon: &Daemon, rung: &str) -> anyhow::
         let times = rig.load(place, load, TIME)?.total;
         ensure!(times > 0.0, "the load {} did nothing", load.name());
         let name = format!("{} {}", place.name(), load.name());
-        for program in programs::difference(&before, &programs::of(daemon.pid())?) {
+        let after = programs::of(daemon.pid())?;
+        let grown = programs::difference(&before, &after);
+        for program in grown.iter().filter(|program| program.runs / times > SELDOM) {
             say::result(json!({
                 "load": name, "rung": rung, "program": program.name, "runs": program.runs / times,
                 "run": program.time / program.runs.max(1.0),

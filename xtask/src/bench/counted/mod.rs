@@ -70,7 +70,8 @@ pub(crate) fn measure(project: &Project, bulkhead: &Path) -> anyhow::Result<Valu
         let lines = vm::counted(project, kernel, &files, &command(&RUNGS, &[], apps))?;
         let told = Told::read(&lines)?;
         told.print(kernel);
-        raw.insert(kernel, lines);
+        let lines = lines.iter().filter_map(|line| serde_json::from_str(line).ok());
+        raw.insert(kernel, lines.collect::<Vec<Value>>());
     }
     Ok(json!(raw))
 }
