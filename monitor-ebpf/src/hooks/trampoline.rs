@@ -49,9 +49,10 @@ macro_rules! at_exit {
     )+};
 }
 
-/// Calls that change what [`filter::compare`] looks at. What one changed is remembered, so that it is not reported again
-/// as unexplained. Not after every call: the state record is half of what the verifier looks at in such a program, and
-/// there are some seventy; what nobody explains is found when the task next opens or executes a file.
+/// Calls that change what [`filter::compare`] looks at, and mounts, which matter most where nobody explains how the task
+/// got there. What one changed is remembered, so that it is not reported again. Not after every call: the state record is
+/// half of what the verifier looks at in such a program, and there are some seventy; what nobody explains is found when
+/// the task next opens or executes a file.
 macro_rules! at_change {
     ($compat:literal; $( $program:ident: $call:ident by $leave:path; )+) => {$(
         #[doc = concat!("End of [`Call::", stringify!($call), "`].")]
@@ -69,7 +70,6 @@ macro_rules! at_change {
 
 at_exit! {
     false;
-    exit_mount: Mount by call::leave_mount;
     exit_fsopen: Fsopen by call::leave_mount;
     exit_fsmount: Fsmount by call::leave_mount;
     exit_open_tree: OpenTree by call::leave_mount;
@@ -121,6 +121,7 @@ at_exit! {
 
 at_change! {
     false;
+    exit_mount: Mount by call::leave_mount;
     exit_umount: Umount by call::leave_mount;
     exit_pivot_root: PivotRoot by call::leave_root;
     exit_chroot: Chroot by call::leave_root;
@@ -171,6 +172,7 @@ at_failed_exec! {
 // What credentials a 32-bit call changed is found by comparison at the task's next event; a mount is not.
 at_change! {
     true;
+    exit_mount_32: Mount by call::leave_mount;
     exit_umount_32: Umount by call::leave_mount;
     exit_pivot_root_32: PivotRoot by call::leave_root;
     exit_chroot_32: Chroot by call::leave_root;
@@ -181,7 +183,6 @@ at_change! {
 
 at_exit! {
     true;
-    exit_mount_32: Mount by call::leave_mount;
     exit_fsopen_32: Fsopen by call::leave_mount;
     exit_fsmount_32: Fsmount by call::leave_mount;
     exit_open_tree_32: OpenTree by call::leave_mount;
