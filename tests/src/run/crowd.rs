@@ -230,9 +230,9 @@ impl Stage {
     fn restart(&self, rung: Rung, runtime: &mut dyn Runtime) -> anyhow::Result<Option<String>> {
         let (container, mut session) = self.session(runtime)?;
         let cgroup = fs::metadata(self.cgroup_of(&container))?.ino();
-        // Longer than two daemons take to start.
-        let pause = if self.flags.in_vm { "200" } else { "50" };
-        session.send(["canaries", "600", pause, "/hostns/uts"].join("\x1f").as_bytes())?;
+        // Longer than two daemons take to start, and one to leave the kernel; they end with the container.
+        let (count, pause) = if self.flags.in_vm { ("3000", "200") } else { ("600", "50") };
+        session.send(["canaries", count, pause, "/hostns/uts"].join("\x1f").as_bytes())?;
         for is_last in [false, true] {
             let daemon = match self.crowd_daemon(rung, "all")? {
                 Ok(daemon) => daemon,
