@@ -60,13 +60,19 @@ fn check(call: Call, mapped: Ptr, prot: u64, ret: i32) -> Option<()> {
     if subject.runtime || subject.container == 0 {
         return None;
     }
-    report(&subject, call, mapped, prot, ret)
+    // An overlay puts the file of the layer below into an area, with its own path up to 6.5.
+    let inode = match call {
+        Call::Mprotect => mapped.follow(F::FileDentry).follow(F::DentryInode),
+        _ => file::inode_of(mapped),
+    };
+    report(&subject, call, (mapped, inode), prot, ret)
 }
 
-/// Reports executable memory unless a file of the image is behind it. `mapped` is null for anonymous memory.
+/// Reports executable memory unless a file of the image is behind it. `mapped`, the file and its inode, is null for anonymous
+/// memory.
 #[inline(always)]
-fn report(subject: &Subject, call: Call, mapped: Ptr, prot: u64, ret: i32) -> Option<()> {
-    let inode = file::inode_of(mapped);
+fn report(subject: &Subject, call: Call, mapped: (Ptr, Ptr), prot: u64, ret: i32) -> Option<()> {
+    let (mapped, inode) = mapped;
     let facts = file::inode(inode);
     let vfsmount = mapped.follow(F::FileMnt);
     let mut record = Memory {
@@ -112,6 +118,8 @@ fn file_kind(subject: &Subject, record: &Memory) -> Option<u32> {
     match record.layer {
         layer::UPPER => Some(memory_kind::FILE),
         _ if of_root => None,
+        // On a mount of nobody's: since 6.6 that is what lies below an overlay's file in an area, of whichever layer.
+        _ if record.op == Call::Mprotect as u32 && record.file_mnt_ns == 0 => None,
         _ => Some(memory_kind::FILE),
     }
 }
@@ -167,10 +175,13 @@ pub(crate) fn leave_memory(subject: &Subject, call: Call, args: &[u64; 6], ret: 
     let failed = (-4095..0).contains(&ret);
     let answer = if failed { ret as i32 } else { 0 };
     let _ = match call {
-        Call::Mmap if args[3] & MAP_ANONYMOUS != 0 => report(subject, call, Ptr::NULL, args[2], answer),
+        Call::Mmap if args[3] & MAP_ANONYMOUS != 0 => {
+            report(subject, call, (Ptr::NULL, Ptr::NULL), args[2], answer)
+        }
         Call::Mmap => {
             let mapped = subject.task.file(args[4] as u32);
-            if mapped.is_valid() { report(subject, call, mapped, args[2], answer) } else { None }
+            let inode = file::inode_of(mapped);
+            if mapped.is_valid() { report(subject, call, (mapped, inode), args[2], answer) } else { None }
         }
         _ => report_unknown(subject, call, args[2], answer),
     };

@@ -126,7 +126,7 @@ pub(super) const MEMORY: Sensor = Sensor {
                 fexit("security_file_mprotect", &["security_file_mprotect"]),
                 call!("exit_memfd_create", "memfd_create"),
             ],
-            unseen: "anonymous memory after the first time in a program",
+            unseen: "anonymous memory after the first time in a program; mprotect of files of an overlay (6.6 and later)",
         },
         Rung {
             level: Level::Syscall,
