@@ -16,6 +16,10 @@ use crate::say;
 /// A guest that has not reached its init script by then hangs: boots take 3 s, on a busy machine 15 s.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
 
+/// A guest whose command says nothing for so long hangs: on a busy machine the longest check takes four minutes. Seen on 6.1, both
+/// emulated CPUs for ever in `kmem_cache_alloc()`, before any daemon was started.
+const SILENCE: Duration = Duration::from_secs(600);
+
 /// How much a guest steps back: it gets a third of a CPU that something else wants all of.
 const NICE: &str = "5";
 
@@ -53,7 +57,7 @@ pub(crate) enum Ending {
     Exit(i32),
     /// The init script was never reached; worth one more try, emulated SMP boots hang now and then.
     BootHang,
-    /// The kernel or QEMU died after the boot; worth one more try, see [`Guest::run`].
+    /// The kernel or QEMU died after the boot, or hangs; worth one more try, see [`Guest::run`].
     Died,
     /// The command took longer than allowed.
     Timeout,
@@ -130,8 +134,9 @@ impl Guest<'_> {
         let (mut lines, mut proofs) = (Vec::new(), Vec::new());
         let ending = loop {
             let limit = if booted { self.limit } else { BOOT_LIMIT.min(self.limit) };
-            let line = match incoming.recv_timeout(limit.saturating_sub(start.elapsed())) {
+            let line = match incoming.recv_timeout(limit.saturating_sub(start.elapsed()).min(SILENCE)) {
                 Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) if booted && start.elapsed() < limit => break Ending::Died,
                 Err(RecvTimeoutError::Timeout) if booted => break Ending::Timeout,
                 Err(RecvTimeoutError::Disconnected) if booted => break Ending::Died,
                 Err(_) => break Ending::BootHang,
