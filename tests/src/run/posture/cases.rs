@@ -23,6 +23,7 @@ const USUAL: Verdicts = &[("G04", "info"), ("G09", "info"), ("G10", "info"), ("G
 const OF_MACHINE: &[&str] = &["G08", "G18", LAYERS];
 /// The last of these.
 pub(in crate::run) const LAYERS: &str = "G19";
+const MOUNTS_OF_HOST: &str = "mounts of the host";
 
 /// A container: what it is granted, and what must be said of it.
 pub(in crate::run) struct Case {
@@ -154,6 +155,13 @@ pub(in crate::run) fn cases_of(kind: Kind) -> Vec<Case> {
             case.setup = Setup { privileged: true, ..Setup::default() };
         }
     }
+    // It first makes every mount one that receives nothing, unless told; the others do not, and youki has no such word.
+    for case in cases.iter_mut().filter(|case| kind == Kind::Crun && case.name == MOUNTS_OF_HOST) {
+        case.setup.config = Some(|config, work| {
+            push(&mut config["mounts"], shared(work, "rslave"));
+            config["linux"]["rootfsPropagation"] = "rslave".into();
+        });
+    }
     // It gives a user who is not root what was added, not just leave to gain it.
     for case in cases.iter_mut().filter(|case| kind == Kind::Podman && case.setup.user != 0) {
         if !case.setup.caps.is_empty() {
@@ -215,12 +223,8 @@ fn direct() -> Vec<Case> {
             &[("G16", "notice")],
         ),
         Case::direct(
-            "mounts of the host",
-            |config, work| {
-                push(&mut config["mounts"], shared(work, "rslave"));
-                // runc does so by itself; crun first makes every mount one that receives nothing.
-                config["linux"]["rootfsPropagation"] = "rslave".into();
-            },
+            MOUNTS_OF_HOST,
+            |config, work| push(&mut config["mounts"], shared(work, "rslave")),
             &[("G14", "info")],
         ),
         Case::direct(
