@@ -24,4 +24,5 @@ pub mod scenario;
 pub mod shim;
 pub mod stop;
 pub mod store;
+pub mod systemd;
 pub mod tally;

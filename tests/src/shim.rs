@@ -15,6 +15,9 @@ use serde_json::Value;
 /// The runner's first word when it is called by the script.
 pub const WORD: &str = "--oci-shim";
 
+/// What a pure version 2 layout can limit; it is nowhere else.
+const CONTROLLERS: &str = "/sys/fs/cgroup/cgroup.controllers";
+
 /// Writes the script that engines call.
 ///
 /// # Errors
@@ -38,6 +41,9 @@ pub fn become_runtime(words: &[OsString]) -> anyhow::Result<()> {
         && file.is_file()
     {
         let mut config: Value = serde_json::from_slice(&fs::read(&file)?)?;
+        if lacks_controllers(&fs::read_to_string(CONTROLLERS).unwrap_or_else(|_| "cpu".to_owned())) {
+            keep_devices(&mut config);
+        }
         let limit = rustix::process::getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         lessen(&mut config, limit);
         fs::write(&file, serde_json::to_vec(&config)?)?;
@@ -80,6 +86,19 @@ fn lessen(config: &mut Value, limit: u64) {
     }
 }
 
+/// True where version 1 has the controllers, and a view of version 2 alone has none.
+fn lacks_controllers(controllers: &str) -> bool {
+    !controllers.split_whitespace().any(|name| name == "cpu")
+}
+
+/// Of all limits only those of devices, which need no controller.
+fn keep_devices(config: &mut Value) {
+    let resources = config.pointer_mut("/linux/resources").and_then(Value::as_object_mut);
+    if let Some(resources) = resources {
+        resources.retain(|name, _| name == "devices");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -103,6 +122,16 @@ mod tests {
         let mut whole = json!({ "process": process });
         lessen(&mut whole, 20);
         assert_eq!(whole["process"], wanted);
+    }
+
+    #[test]
+    fn limits_without_controllers() {
+        assert!(
+            lacks_controllers("") && lacks_controllers("hugetlb\n") && !lacks_controllers("cpuset cpu io\n")
+        );
+        let mut config = json!({ "linux": { "resources": { "cpu": { "shares": 2 }, "devices": [] } } });
+        keep_devices(&mut config);
+        assert_eq!(config, json!({ "linux": { "resources": { "devices": [] } } }));
     }
 
     #[test]

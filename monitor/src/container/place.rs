@@ -22,6 +22,11 @@ impl Resolver {
         Some((keys, path))
     }
 
+    /// What other PID namespaces call process `pid`, from the one below this process's to its own.
+    pub fn inner_pids(&self, pid: u32) -> Vec<u32> {
+        self.proc.inner_pids(pid)
+    }
+
     /// True if the container is still there: its cgroup, or its process where it has no cgroup of its own.
     pub fn is_there(&self, request: &ResolveRequest) -> bool {
         if request.key.0 & KEY_MNT_NS != 0 || request.cgroup_path.is_empty() {

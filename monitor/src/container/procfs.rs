@@ -89,6 +89,14 @@ impl Proc {
         link.to_str()?.split_once('[')?.1.strip_suffix(']')?.parse().ok()
     }
 
+    /// The numbers of `NSpid` (proc(5)) but for the first.
+    pub(super) fn inner_pids(&self, pid: u32) -> Vec<u32> {
+        let text = read_file(&self.of(pid, "status")).unwrap_or_default();
+        let numbers = text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"NSpid:"));
+        let numbers = String::from_utf8_lossy(numbers.unwrap_or_default()).into_owned();
+        numbers.split_ascii_whitespace().skip(1).filter_map(|number| number.parse().ok()).collect()
+    }
+
     /// Text of `/proc/<pid>/cgroup`.
     pub(super) fn cgroup(&self, pid: u32) -> Option<String> {
         Some(String::from_utf8_lossy(&read_file(&self.of(pid, "cgroup")).ok()?).into_owned())
@@ -228,6 +236,17 @@ mod tests {
             (s.cap_permitted, s.cap_effective, s.cap_bounding, s.seccomp, s.no_new_privs),
             (255, 15, 31, 2, 1)
         );
+    }
+
+    #[test]
+    fn numbers_in_other_namespaces() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let proc = Proc::new(folder.path());
+        std::fs::create_dir(folder.path().join("9")).expect("made");
+        for (line, want) in [("NSpid:\t9\t70\t1\n", &[70, 1][..]), ("NSpid:\t9\n", &[]), ("", &[])] {
+            std::fs::write(folder.path().join("9/status"), format!("Name:\tx\n{line}")).expect("written");
+            assert_eq!(proc.inner_pids(9), want);
+        }
     }
 
     #[test]

@@ -175,9 +175,9 @@ impl<O: Outlet> Desk<O> {
     fn claim(&mut self, key: ContainerKey, id: Option<&str>) {
         let is_in =
             |pid| place::find(&self.resolver, pid, |found| found == key).is_some_and(|f| f.0.is_some());
-        let fits = |(_, said): &(usize, String), answer: &Answer| match id {
-            Some(id) => said == id,
-            None => answer.pid != 0 && is_in(answer.pid),
+        let fits = |at: &(usize, String), answer: &Answer| match id {
+            Some(id) => at.1 == id,
+            None => self.names_process(at.0, answer) && is_in(answer.pid),
         };
         let found: Vec<(usize, String)> =
             self.unclaimed.iter().filter(|(at, answer)| fits(at, answer)).map(|(at, _)| at.clone()).collect();
@@ -220,8 +220,8 @@ impl<O: Outlet> Desk<O> {
 
     fn hear(&mut self, number: usize, said: Said) {
         match said {
-            Said::Up { version, owner, containers } => {
-                self.set(number, State::Up(version, owner, containers));
+            Said::Up { version, listener, containers } => {
+                self.set(number, State::Up(version, listener, containers));
                 let concerned: Vec<ContainerKey> = self.open.iter().copied().collect();
                 for key in concerned {
                     self.ask(number, key);
@@ -311,11 +311,8 @@ impl<O: Outlet> Desk<O> {
             // One that the files have named is found by that name.
             found.0.filter(|key| self.cases.get(key).is_some_and(|case| case.files.identity.id.is_none()))
         };
-        let key = self.by_id.get(&answer.id).copied();
-        match key
-            .filter(|key| self.cases.contains_key(key))
-            .or_else(|| (answer.pid != 0).then(by_place).flatten())
-        {
+        let key = self.by_id.get(&answer.id).copied().filter(|key| self.cases.contains_key(key));
+        match key.or_else(|| self.names_process(number, &answer).then(by_place).flatten()) {
             Some(key) => {
                 self.judge(number, key, answer);
                 self.conclude(key);

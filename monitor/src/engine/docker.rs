@@ -42,7 +42,7 @@ impl Protocol for Docker {
 
     async fn connect(endpoint: &Endpoint) -> Result<Connected<Self>, Fault> {
         let client = Client::connect(&endpoint.socket).await?;
-        let owner = client.owner();
+        let listener = client.listener();
         let version: Version = client.get("version", "/version", MAX_ANSWER).await?.unwrap_or_default();
         if version.version.is_empty() {
             return Err(Fault::Garbage { what: "version", why: "it has none".to_owned() });
@@ -53,7 +53,7 @@ impl Protocol for Docker {
         let info: Info =
             client.get("info", "/info", MAX_ANSWER).await.unwrap_or_default().unwrap_or_default();
         let node = Some((info.swarm.node_id, info.name)).filter(|(id, _)| !id.is_empty());
-        Ok(Connected { engine: Self { client, node }, events, version: version.version, owner })
+        Ok(Connected { engine: Self { client, node }, events, version: version.version, listener })
     }
 
     async fn list(&self) -> Result<Vec<String>, Fault> {

@@ -16,7 +16,7 @@ use super::docker::Docker;
 use super::kube;
 use super::podman::Podman;
 use super::{
-    ASK_LIMIT, Answer, CONNECT_LIMIT, Connected, Endpoint, EngineKind, Event, Fault, LIST_LIMIT,
+    ASK_LIMIT, Answer, CONNECT_LIMIT, Connected, Endpoint, EngineKind, Event, Fault, LIST_LIMIT, Listener,
     MAX_CONTAINERS, Protocol,
 };
 use crate::container::Node;
@@ -44,7 +44,7 @@ pub(super) struct Report {
 #[derive(Debug)]
 pub(super) enum Said {
     /// It is connected.
-    Up { version: String, owner: u32, containers: usize },
+    Up { version: String, listener: Listener, containers: usize },
     /// It is not, or no more.
     Down(Fault),
     /// So many more questions were put, where they are not the desk's.
@@ -242,7 +242,7 @@ async fn session<P: Protocol>(
     asks: &mut Receiver<String>,
     link: &Link,
 ) -> Option<Fault> {
-    let Connected { engine, mut events, version, owner } =
+    let Connected { engine, mut events, version, listener } =
         match within(CONNECT_LIMIT, P::connect(endpoint)).await {
             Ok(connected) => connected,
             Err(fault) => return Some(fault),
@@ -252,7 +252,7 @@ async fn session<P: Protocol>(
         Ok(list) => list.into_iter().for_each(|id| asking.note(id)),
         Err(fault) => return Some(fault),
     }
-    if !link.say(Said::Up { version, owner, containers: asking.own.len() }).await {
+    if !link.say(Said::Up { version, listener, containers: asking.own.len() }).await {
         return None;
     }
     loop {

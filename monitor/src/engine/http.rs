@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
-use super::Fault;
+use super::{Fault, Listener};
 
 /// Bytes of an answer's head.
 const MAX_HEAD: usize = 64 << 10;
@@ -29,20 +29,19 @@ const MAX_PATH: usize = 107;
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     socket: Arc<Path>,
-    /// Uid of whoever made the socket.
-    owner: u32,
+    listener: Listener,
 }
 
 impl Client {
     /// Sees who listens.
     pub(super) async fn connect(socket: &Path) -> Result<Self, Fault> {
-        let owner = open(socket).await?.peer_cred()?.uid();
-        Ok(Self { socket: socket.into(), owner })
+        let listener = Listener::of(&open(socket).await?)?;
+        Ok(Self { socket: socket.into(), listener })
     }
 
-    /// Uid of whoever made the socket.
-    pub(super) fn owner(&self) -> u32 {
-        self.owner
+    /// Who made the socket.
+    pub(super) fn listener(&self) -> Listener {
+        self.listener
     }
 
     /// The answer to `GET path`, of at most `limit` bytes; `None` for status 404.
@@ -68,7 +67,7 @@ impl Client {
 
     async fn send(&self, what: &'static str, path: &str) -> Result<(Response<Incoming>, Link), Fault> {
         let stream = open(&self.socket).await?;
-        if stream.peer_cred()?.uid() != self.owner {
+        if stream.peer_cred()?.uid() != self.listener.owner {
             return Err(Fault::Closed);
         }
         let mut link = Link::open(what, stream).await?;

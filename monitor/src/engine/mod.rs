@@ -18,6 +18,7 @@ mod follow;
 pub mod grpc;
 mod http;
 mod kube;
+mod listener;
 mod merge;
 mod place;
 mod podman;
@@ -33,6 +34,7 @@ pub use desk::{Desk, Known, Outlet};
 pub use endpoint::{Endpoint, EngineKind, usual};
 pub use fault::Fault;
 pub use kube::node_name;
+pub use listener::Listener;
 pub use probe::{Probe, probe};
 pub use status::{StatusChange, Tally};
 
@@ -113,8 +115,8 @@ pub(crate) struct Connected<P: Protocol> {
     pub(crate) events: P::Events,
     /// Its version, as it says.
     pub(crate) version: String,
-    /// Uid that the socket belongs to: what the engine of a user says counts for containers of that user.
-    pub(crate) owner: u32,
+    /// Who listens at the socket.
+    pub(crate) listener: Listener,
 }
 
 #[cfg(test)]

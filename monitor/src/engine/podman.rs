@@ -26,14 +26,14 @@ impl Protocol for Podman {
 
     async fn connect(endpoint: &Endpoint) -> Result<Connected<Self>, Fault> {
         let client = Client::connect(&endpoint.socket).await?;
-        let owner = client.owner();
+        let listener = client.listener();
         let version: Version = client.get("version", "/version", MAX_ANSWER).await?.unwrap_or_default();
         if version.version.is_empty() {
             return Err(Fault::Garbage { what: "version", why: "it has none".to_owned() });
         }
         let filters = escape(r#"{"type":["container"]}"#);
         let events = client.lines("events", &format!("{API}/events?stream=true&filters={filters}")).await?;
-        Ok(Connected { engine: Self { client }, events, version: version.version, owner })
+        Ok(Connected { engine: Self { client }, events, version: version.version, listener })
     }
 
     async fn list(&self) -> Result<Vec<String>, Fault> {

@@ -36,5 +36,5 @@ pub async fn probe(endpoint: &Endpoint, node: &str) -> Result<Probe, Fault> {
 async fn look<P: Protocol>(endpoint: &Endpoint) -> Result<Probe, Fault> {
     let connected = within(CONNECT_LIMIT, P::connect(endpoint)).await?;
     let containers = within(LIST_LIMIT, connected.engine.list()).await?.len();
-    Ok(Probe { version: connected.version, containers, owner: connected.owner })
+    Ok(Probe { version: connected.version, containers, owner: connected.listener.owner })
 }

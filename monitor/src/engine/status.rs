@@ -1,7 +1,7 @@
 //! How an engine is, and what was asked of it.
 
 use super::follow::Follower;
-use super::{Endpoint, Fault};
+use super::{Endpoint, Fault, Listener};
 
 /// What was asked, and what became of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub struct StatusChange {
 pub(super) enum State {
     /// Nothing is known yet.
     New,
-    /// Version, owner, containers.
-    Up(String, u32, usize),
+    /// Version, who listens, containers.
+    Up(String, Listener, usize),
     /// The reason; `None` where nobody expected an engine.
     Down(Option<String>),
 }
@@ -78,9 +78,9 @@ impl Engine {
         format!("{} at {}", self.endpoint.kind.name(), self.endpoint.socket.display())
     }
 
-    /// Uid that its socket belongs to.
-    pub(super) fn owner(&self) -> u32 {
-        if let State::Up(_, owner, _) = &self.state { *owner } else { 0 }
+    /// Who listens at its socket.
+    pub(super) fn listener(&self) -> Listener {
+        if let State::Up(_, listener, _) = &self.state { *listener } else { Listener::default() }
     }
 
     /// What there is to tell of it.

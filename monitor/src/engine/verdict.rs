@@ -9,8 +9,24 @@ use crate::bounded::LOOK;
 use crate::container::{ContainerKey, Status};
 
 impl<O: Outlet> Desk<O> {
+    /// True if the answer's process can be looked for: it is named, as this machine numbers processes.
+    pub(super) fn names_process(&self, number: usize, answer: &Answer) -> bool {
+        let has_own = self.engines.get(number).is_some_and(|engine| engine.listener().has_own_pids);
+        answer.pid != 0 && !has_own
+    }
+
+    /// The process that an engine means which numbers processes otherwise: the container's, if it has that number as well, else
+    /// none.
+    fn renumbered(&self, key: ContainerKey, pid: u32) -> u32 {
+        let known = self.cases.get(&key).map(|case| case.request.pid);
+        known.filter(|known| self.resolver.inner_pids(*known).contains(&pid)).unwrap_or(0)
+    }
+
     /// Compares an answer about a container with kernel and files.
-    pub(super) fn judge(&mut self, number: usize, key: ContainerKey, answer: Answer) {
+    pub(super) fn judge(&mut self, number: usize, key: ContainerKey, mut answer: Answer) {
+        if answer.pid != 0 && !self.names_process(number, &answer) {
+            answer.pid = self.renumbered(key, answer.pid);
+        }
         let Some(engine) = self.engines.get_mut(number) else { return };
         let place = place::look(&self.resolver, key, answer.pid, |key| self.cases.contains_key(&key));
         let Some(case) = self.cases.get_mut(&key) else { return };
@@ -33,7 +49,7 @@ impl<O: Outlet> Desk<O> {
                 case.files = update;
             }
         }
-        let owner = engine.owner();
+        let owner = engine.listener().owner;
         let pid = if answer.pid != 0 && place == Place::Inside { answer.pid } else { case.request.pid };
         let seen = Seen { place, owner: (owner != 0).then(|| place::owner(pid)).flatten() };
         let mismatches = contradictions(&case.files, &answer, &engine.name(), owner, &seen);

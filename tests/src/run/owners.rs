@@ -10,7 +10,7 @@ use crate::daemon::{Daemon, Started};
 use crate::judge;
 use crate::record::Record;
 use crate::runtime::Spec;
-use crate::runtime::cri::{CONTAINER_NAME, Cri, Pod, Qos};
+use crate::runtime::cri::{CONTAINER_NAME, Cri, Driver, Pod, Qos};
 use crate::scenario::{Rung, Setup};
 use crate::store::Store;
 use crate::tally::Tally;
@@ -24,7 +24,7 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
 }
 
 fn check(stage: &Stage, rung: Rung) -> anyhow::Result<Option<String>> {
-    let mut cri = Cri::open(stage.env.clone())?;
+    let mut cri = Cri::open(stage.env.clone(), Driver::Cgroupfs)?;
     let server = ApiServer::start(Manner::Honest, &stage.env.work)?;
     let older = make(&mut cri)?;
     server.add(&older);

@@ -6,37 +6,62 @@ use anyhow::{Context as _, ensure};
 use super::Stage;
 use super::group::{actor, fill, unique};
 use crate::daemon::Started;
+use crate::host::{self, Layout};
 use crate::judge;
 use crate::process::{self, Dialogue};
 use crate::record::Record;
-use crate::runtime::cri::{CONTAINER_NAME, Cri, IMAGE, PODS, Pod, Qos};
+use crate::runtime::cri::{CONTAINER_NAME, Cri, Driver, IMAGE, PODS, Pod, Qos};
 use crate::runtime::{Runtime, Spec};
 use crate::scenario::Rung;
 use crate::store::Store;
+use crate::systemd;
 use crate::tally::Tally;
 
-/// The name of the check.
-const NAME: &str = "pods_are_named";
+/// The names of the check, by who places pods.
+const NAMES: [(&str, Driver); 2] =
+    [("pods_are_named", Driver::Cgroupfs), ("pods_of_systemd", Driver::Systemd)];
 /// What the daemon is told that one socket speaks.
 const ENGINES: [&str; 2] = ["cri", "containerd"];
 
 /// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
-    stage.alone_with_pods(NAME, rung, tally, || Pods::run(stage, rung))
+    for (name, driver) in NAMES {
+        stage.alone_with_pods(name, rung, tally, || match lacks(stage, driver) {
+            Some(why) => Ok(Some(why)),
+            None => Pods::run(stage, rung, driver),
+        })?;
+    }
+    Ok(())
+}
+
+/// Why that driver is not to be had here, if it is not.
+fn lacks(stage: &Stage, driver: Driver) -> Option<String> {
+    if driver == Driver::Cgroupfs {
+        return None;
+    }
+    let missing = systemd::PROGRAMS.iter().find(|program| host::program(program, None).is_none());
+    match missing {
+        Some(program) => Some(format!("{program} is not installed")),
+        None if stage.env.host.layout == Layout::V1 => {
+            Some("systemd is given cgroups of version 2".to_owned())
+        }
+        None => None,
+    }
 }
 
 struct Pods<'a> {
     stage: &'a Stage,
+    driver: Driver,
     cri: Cri,
     /// Digest of the image, as the engine has it.
     digest: String,
 }
 
 impl<'a> Pods<'a> {
-    fn run(stage: &'a Stage, rung: Rung) -> anyhow::Result<Option<String>> {
-        let cri = Cri::open(stage.env.clone())?;
+    fn run(stage: &'a Stage, rung: Rung, driver: Driver) -> anyhow::Result<Option<String>> {
+        let cri = Cri::open(stage.env.clone(), driver)?;
         let digest = cri.image_digest()?;
-        let mut pods = Self { stage, cri, digest };
+        let mut pods = Self { stage, driver, cri, digest };
         let older = pods.make(Qos::Guaranteed)?;
         let socket = pods.cri.socket();
         let engines = ENGINES.map(|kind| format!("--engine={kind}:{}", socket.display()));
@@ -68,6 +93,15 @@ impl<'a> Pods<'a> {
         Ok(None)
     }
 
+    /// A file of the machine's, as it is reached from a container that sees all processes that its engine sees.
+    fn outside_file(&self, name: &str) -> String {
+        let process = match self.driver {
+            Driver::Cgroupfs => "{host_process}",
+            Driver::Systemd => "1",
+        };
+        format!("/proc/{process}/root/etc/{name}")
+    }
+
     fn make(&mut self, qos: Qos) -> anyhow::Result<Pod> {
         let setup = self.stage.book.setups.get("host_pid").context("no set-up `host_pid`")?;
         let argv = actor(&unique(), &["wait".to_owned()]);
@@ -88,8 +122,7 @@ impl<'a> Pods<'a> {
         let whole = whole.with_context(|| format!("no whole record of {}", pod.container.id))?;
         self.names(&whole, pod)?;
 
-        let open = ["open", "/proc/{host_process}/root/etc/passwd"].map(str::to_owned);
-        let words = fill(self.stage, &open, &unique(), None)?;
+        let words = fill(self.stage, &["open".to_owned(), self.outside_file("passwd")], &unique(), None)?;
         let mut act = Runtime::exec(&mut self.cri, &pod.container, &actor(&unique(), &words))?;
         process::run(&mut act, self.stage.limits.command)?;
         let is_finding = |record: &Record| {
@@ -128,8 +161,13 @@ impl<'a> Pods<'a> {
             let got = record.container_text(name);
             ensure!(got == Some(want), "{name} is {got:?}, not {want}: {}", record.line());
         }
-        let texts =
-            [("name", pod.name.as_str()), ("namespace", PODS), ("uid", &pod.uid), ("sandbox", &pod.sandbox)];
+        let texts = [
+            ("name", pod.name.as_str()),
+            ("namespace", PODS),
+            ("uid", &pod.uid),
+            ("sandbox", &pod.sandbox),
+            ("qos", pod.qos.kubernetes()),
+        ];
         for (name, want) in texts {
             let got = record.pod(name).as_str();
             ensure!(got == Some(want), "the pod's {name} is {got:?}, not {want}: {}", record.line());
@@ -148,9 +186,16 @@ impl<'a> Pods<'a> {
     /// The twin: a container of the same engine that is in no pod.
     fn outside(&mut self, store: &Store) -> anyhow::Result<()> {
         let name = format!("bhs-{}", unique());
-        let cgroup = format!("/{}/{name}", self.stage.env.branch.name);
         let mut command = self.cri.ctr("other");
-        command.args(["run", "--detach", "--null-io", "--cgroup", &cgroup]);
+        command.args(["run", "--detach", "--null-io"]);
+        match self.driver {
+            Driver::Cgroupfs => {
+                command.args(["--cgroup", &format!("/{}/{name}", self.stage.env.branch.name)]);
+            }
+            Driver::Systemd => {
+                command.args(["--runc-systemd-cgroup", "--cgroup", &format!("system.slice:ctr:{name}")]);
+            }
+        }
         command.arg("--runc-binary").arg(self.stage.env.runc_for_engines()?);
         command.arg("--rootfs").arg(&self.stage.env.rootfs);
         command.arg(&name).args(actor(&unique(), &["wait".to_owned()]));
@@ -177,7 +222,7 @@ impl<'a> Pods<'a> {
     /// The engine takes questions and answers none: a finding is neither late nor without its names.
     fn frozen(&mut self, store: &Store, pod: &Pod) -> anyhow::Result<()> {
         let nonce = unique();
-        let act = ["wait-for-line", "open", "/proc/{host_process}/root/etc/group"].map(str::to_owned);
+        let act = ["wait-for-line".to_owned(), "open".to_owned(), self.outside_file("group")];
         let words = fill(self.stage, &act, &nonce, None)?;
         let mut command = Runtime::exec(&mut self.cri, &pod.container, &actor(&nonce, &words))?;
         let mut waiting = Dialogue::start(&mut command)?;
@@ -212,7 +257,7 @@ impl<'a> Pods<'a> {
         let last = || store.all().last().map_or(0, |record| record.number("seq"));
         told(0, true)?;
         let before = last();
-        self.cri.end_daemon();
+        self.cri.end_daemon()?;
         told(before, false)?;
         let before = last();
         self.cri.start_daemon()?;

@@ -227,7 +227,7 @@ pub fn open(kind: Kind, env: &Rc<Env>) -> anyhow::Result<Result<Box<dyn Runtime>
         Kind::Docker => Box::new(docker::Docker::open(env)?),
         Kind::Podman => Box::new(podman::Podman::open(env)?),
         Kind::Containerd => Box::new(containerd::Containerd::open(env)?),
-        Kind::Cri => Box::new(cri::Cri::open(env)?),
+        Kind::Cri => Box::new(cri::Cri::open(env, cri::Driver::Cgroupfs)?),
     }))
 }
 

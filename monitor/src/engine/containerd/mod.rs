@@ -45,8 +45,8 @@ impl Protocol for Containerd {
         let version: proto::VersionResponse = connection.call(VERSION, None, &proto::Empty {}).await?;
         let filters = TOPICS.iter().map(|topic| format!("topic==\"{topic}\"")).collect();
         let events = connection.stream(SUBSCRIBE, None, &proto::SubscribeRequest { filters }).await?;
-        let owner = connection.owner();
-        Ok(Connected { engine: Self { connection }, events, version: version.version, owner })
+        let listener = connection.listener();
+        Ok(Connected { engine: Self { connection }, events, version: version.version, listener })
     }
 
     async fn list(&self) -> Result<Vec<String>, Fault> {

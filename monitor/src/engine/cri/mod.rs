@@ -49,12 +49,12 @@ impl Protocol for Cri {
             version => version?,
         };
         let stream = connection.stream(EVENTS, None, &proto::Empty {}).await?;
-        let owner = connection.owner();
+        let listener = connection.listener();
         let engine = engine_of_runtime(&version.runtime_name);
         let engine = Self { connection, engine, listed: Listed::default() };
         let events = Events::new(stream, engine.clone());
         let version = format!("{} {}", version.runtime_name, version.runtime_version);
-        Ok(Connected { engine, events, version, owner })
+        Ok(Connected { engine, events, version, listener })
     }
 
     async fn list(&self) -> Result<Vec<String>, Fault> {

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 pub use error::GrpcError;
 use frame::{Frames, framed};
 
-use super::{CONNECT_LIMIT, LIST_LIMIT};
+use super::{CONNECT_LIMIT, LIST_LIMIT, Listener};
 pub use frame::{Items, Raw, Reply};
 
 /// Most bytes kept of what a server says about an error.
@@ -65,8 +65,7 @@ pub struct Method {
 pub struct Connection {
     requests: SendRequest<Bytes>,
     limits: Limits,
-    /// Uid of whoever made the socket.
-    owner: u32,
+    listener: Listener,
     _driver: Arc<Driver>,
 }
 
@@ -88,7 +87,7 @@ impl Connection {
     pub async fn open(socket: &Path, limits: Limits) -> Result<Self, GrpcError> {
         let connect = async {
             let stream = UnixStream::connect(socket).await.map_err(GrpcError::Connect)?;
-            let owner = stream.peer_cred().map_err(GrpcError::Connect)?.uid();
+            let listener = Listener::of(&stream).map_err(GrpcError::Connect)?;
             let mut builder = h2::client::Builder::new();
             builder
                 .enable_push(false)
@@ -96,20 +95,20 @@ impl Connection {
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .max_header_list_size(MAX_HEADERS);
             let (requests, connection) = builder.handshake::<_, Bytes>(stream).await?;
-            Ok::<_, GrpcError>((requests, connection, owner))
+            Ok::<_, GrpcError>((requests, connection, listener))
         };
-        let (requests, connection, owner) =
+        let (requests, connection, listener) =
             timeout(limits.connect, connect).await.map_err(|_| GrpcError::Timeout(limits.connect))??;
         // How it ends is told to every call that waits.
         let driver = tokio::spawn(async move {
             let _ = connection.await;
         });
-        Ok(Self { requests, limits, owner, _driver: Arc::new(Driver(driver)) })
+        Ok(Self { requests, limits, listener, _driver: Arc::new(Driver(driver)) })
     }
 
-    /// Uid of whoever made the socket.
-    pub fn owner(&self) -> u32 {
-        self.owner
+    /// Who made the socket.
+    pub fn listener(&self) -> Listener {
+        self.listener
     }
 
     /// Asks one question. `namespace` is containerd's, if any.

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::super::backoff::Backoff;
 use super::super::follow::{Link, Report, Said, within};
 use super::super::http::escape;
-use super::super::{Endpoint, Fault};
+use super::super::{Endpoint, Fault, Listener};
 use super::account::Account;
 use super::client::Client;
 use super::meta::{Change, Meta, Reference};
@@ -105,7 +105,7 @@ impl Follower {
             if !is_up {
                 is_up = true;
                 let version = version.clone();
-                self.say(Said::Up { version, owner: 0, containers: pods.len() }).await?;
+                self.say(Said::Up { version, listener: Listener::default(), containers: pods.len() }).await?;
             }
             let listed: BTreeSet<String> =
                 pods.iter().map(|pod| pod.metadata.uid_on_node().to_owned()).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{CONTAINER_NAME, IMAGE, PODS, proto};
 use crate::bundle;
-use crate::runtime::{Env, Spec};
+use crate::runtime::Spec;
 
 /// A uid like Kubernetes gives: the name is unique, and so is this.
 pub(super) fn uid(name: &str) -> String {
@@ -63,13 +63,7 @@ pub(super) fn container(spec: &Spec<'_>, pod: &BTreeMap<String, String>) -> prot
 }
 
 /// The pod. Its log goes to `logs`.
-pub(super) fn sandbox(
-    env: &Env,
-    logs: &Path,
-    spec: &Spec<'_>,
-    uid: &str,
-    parent: &str,
-) -> proto::SandboxConfig {
+pub(super) fn sandbox(logs: &Path, spec: &Spec<'_>, uid: &str, parent: &str) -> proto::SandboxConfig {
     let labels = [
         ("io.kubernetes.pod.name", spec.name),
         ("io.kubernetes.pod.namespace", PODS),
@@ -88,9 +82,6 @@ pub(super) fn sandbox(
         log_directory: logs.display().to_string(),
         labels: texts(&labels),
         annotations: texts(&[("scenarios.example/owner", "tests")]),
-        linux: Some(proto::LinuxSandbox {
-            cgroup_parent: format!("/{}/{parent}", env.branch.name),
-            security: Some(security),
-        }),
+        linux: Some(proto::LinuxSandbox { cgroup_parent: parent.to_owned(), security: Some(security) }),
     }
 }

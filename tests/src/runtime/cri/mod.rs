@@ -3,6 +3,7 @@
 mod config;
 mod image;
 mod proto;
+mod qos;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,13 +16,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use monitor::engine::grpc::{Connection, Limits, Method};
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 
 pub use image::NAME as IMAGE;
+pub use qos::{Driver, Qos};
 
 use super::{Container, Env, Leftovers, Runtime, Spec, need};
 use crate::process::{self, Service};
 use crate::stop;
+use crate::systemd::{self, Frozen, Systemd};
 
 const CONFIGURATION: &str = r#"
 version = 2
@@ -43,6 +46,7 @@ conf_dir = "@FOLDER@/cni"
 runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 BinaryName = "@RUNC@"
+SystemdCgroup = @SYSTEMD@
 "#;
 
 /// A network plugin (containernetworking/cni, `SPEC.md`) that gives a pod's network namespace nothing but its `lo`: no
@@ -56,37 +60,6 @@ echo '{"cniVersion":"0.3.1","interfaces":[{"name":"'"$CNI_IFNAME"'","sandbox":"'
 esac
 "#;
 const NETWORK: &str = r#"{"cniVersion":"0.3.1","name":"none","plugins":[{"type":"none"}]}"#;
-
-/// A class of service, as a kubelet with the `cgroupfs` driver places its pods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Qos {
-    /// Every container has what it asks for at most: no folder of its own.
-    Guaranteed,
-    /// Some ask for less than they may have.
-    Burstable,
-    /// None asks.
-    BestEffort,
-}
-
-impl Qos {
-    /// Kubernetes' name for it.
-    pub fn kubernetes(self) -> &'static str {
-        match self {
-            Self::Guaranteed => "Guaranteed",
-            Self::Burstable => "Burstable",
-            Self::BestEffort => "BestEffort",
-        }
-    }
-
-    /// The folder of a pod, below the root of the branch.
-    fn parent(self, uid: &str) -> String {
-        match self {
-            Self::Guaranteed => format!("kubepods/pod{uid}"),
-            Self::Burstable => format!("kubepods/burstable/pod{uid}"),
-            Self::BestEffort => format!("kubepods/besteffort/pod{uid}"),
-        }
-    }
-}
 
 /// A pod with one container.
 #[derive(Clone, Debug)]
@@ -122,7 +95,10 @@ pub struct Cri {
     live: BTreeMap<String, String>,
     /// Ids of everything that it made.
     made: BTreeSet<String>,
+    driver: Driver,
     daemon: Option<Service>,
+    /// Which has the daemon as its service, instead.
+    systemd: Option<Systemd>,
     _leftovers: Leftovers,
 }
 
@@ -131,7 +107,7 @@ impl Cri {
     ///
     /// # Errors
     /// It does not become ready.
-    pub fn open(env: Rc<Env>) -> anyhow::Result<Self> {
+    pub fn open(env: Rc<Env>, driver: Driver) -> anyhow::Result<Self> {
         let folder = env.work.join("cri");
         for part in ["fifo", "cni", "cni-bin", "log"] {
             fs::create_dir_all(folder.join(part))?;
@@ -145,23 +121,42 @@ impl Cri {
         let configuration = CONFIGURATION
             .replace("@FOLDER@", &folder.display().to_string())
             .replace("@IMAGE@", IMAGE)
-            .replace("@RUNC@", &env.runc_for_engines()?.display().to_string());
+            .replace("@RUNC@", &env.runc_for_engines()?.display().to_string())
+            .replace("@SYSTEMD@", if driver == Driver::Systemd { "true" } else { "false" });
         fs::write(folder.join("config.toml"), configuration)?;
         let leftovers = Leftovers::note(&["/run/containerd", "/run/runc", "/run/netns", "/var/lib/cni"]);
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let daemon = Some(start(&env, &folder)?);
+        let (daemon, systemd) = match driver {
+            Driver::Cgroupfs => (Some(start(&env, &folder)?), None),
+            Driver::Systemd => (None, Some(start_in_systemd(&env, &folder)?)),
+        };
         let connection = connect(&env, &folder, &tokio)?;
         let (live, made) = (BTreeMap::new(), BTreeSet::new());
-        let cri =
-            Self { folder, connection, tokio, execs: 0, live, made, daemon, _leftovers: leftovers, env };
+        let cri = Self {
+            folder,
+            connection,
+            tokio,
+            execs: 0,
+            live,
+            made,
+            driver,
+            daemon,
+            systemd,
+            _leftovers: leftovers,
+            env,
+        };
         let archive = image::archive(&cri.env, &cri.folder)?;
         process::run(cri.ctr(NAMESPACE).args(["images", "import"]).arg(archive), cri.env.limit)?;
         Ok(cri)
     }
 
     /// Ends the engine's daemon; its containers go on.
-    pub fn end_daemon(&mut self) {
+    ///
+    /// # Errors
+    /// systemd says so.
+    pub fn end_daemon(&mut self) -> anyhow::Result<()> {
         self.daemon = None;
+        self.systemd.as_ref().map_or(Ok(()), Systemd::stop_service)
     }
 
     /// Stops it where it is, until what this gives is dropped.
@@ -169,10 +164,14 @@ impl Cri {
     /// # Errors
     /// It has ended.
     pub fn freeze(&self) -> anyhow::Result<Frozen> {
-        let pid = self.daemon.as_ref().context("it has ended")?.pid();
-        let pid = Pid::from_raw(i32::try_from(pid)?).context("no process id")?;
-        rustix::process::kill_process(pid, Signal::STOP)?;
-        Ok(Frozen(pid))
+        let pid = match &self.systemd {
+            Some(systemd) => systemd.main()?,
+            None => {
+                let pid = self.daemon.as_ref().context("it has ended")?.pid();
+                Pid::from_raw(i32::try_from(pid)?).context("no process id")?
+            }
+        };
+        systemd::freeze(pid)
     }
 
     /// Starts it again.
@@ -180,7 +179,13 @@ impl Cri {
     /// # Errors
     /// It does not become ready.
     pub fn start_daemon(&mut self) -> anyhow::Result<()> {
-        self.daemon = Some(start(&self.env, &self.folder)?);
+        match &self.systemd {
+            Some(systemd) => {
+                systemd.start_service()?;
+                wait_in_systemd(&self.env, &self.folder)?;
+            }
+            None => self.daemon = Some(start(&self.env, &self.folder)?),
+        }
         self.connection = connect(&self.env, &self.folder, &self.tokio)?;
         Ok(())
     }
@@ -228,8 +233,8 @@ impl Cri {
     /// The engine refuses.
     pub fn pod(&mut self, spec: &Spec<'_>, qos: Qos) -> anyhow::Result<Pod> {
         let uid = config::uid(spec.name);
-        let parent = qos.parent(&uid);
-        let config = config::sandbox(&self.env, &self.folder.join("log"), spec, &uid, &parent);
+        let parent = self.driver.parent(qos, &uid, &self.env.branch.name);
+        let config = config::sandbox(&self.folder.join("log"), spec, &uid, &parent);
         let request = proto::RunSandbox { config: Some(config.clone()) };
         let proto::Id { id: sandbox } = self.call("/runtime.v1.RuntimeService/RunPodSandbox", &request)?;
         self.live.insert(spec.name.to_owned(), sandbox.clone());
@@ -244,7 +249,7 @@ impl Cri {
         let proto::Empty {} = self.call("/runtime.v1.RuntimeService/StartContainer", &made)?;
         let container = Container {
             name: spec.name.to_owned(),
-            cgroup: format!("{parent}/{}", made.id),
+            cgroup: self.driver.cgroup(qos, &uid, &made.id),
             id: made.id,
             user: spec.setup.user,
         };
@@ -278,16 +283,6 @@ impl Cri {
     }
 }
 
-/// A daemon that is stopped; goes on when this goes.
-#[derive(Debug)]
-pub struct Frozen(Pid);
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        let _ = rustix::process::kill_process(self.0, Signal::CONT);
-    }
-}
-
 fn start(env: &Env, folder: &Path) -> anyhow::Result<Service> {
     let mut command = Command::new(need("containerd")?);
     command.arg("--config").arg(folder.join("config.toml"));
@@ -295,6 +290,27 @@ fn start(env: &Env, folder: &Path) -> anyhow::Result<Service> {
     let socket = folder.join("containerd.sock");
     daemon.wait_until(env.limit, || UnixStream::connect(&socket).is_ok())?;
     Ok(daemon)
+}
+
+fn start_in_systemd(env: &Env, folder: &Path) -> anyhow::Result<Systemd> {
+    let (program, config) = (need("containerd")?, folder.join("config.toml"));
+    let line = format!("{} --config {}", program.display(), config.display());
+    let systemd = Systemd::start(&env.branch, &folder.join("systemd"), &line, env.limit)?;
+    wait_in_systemd(env, folder)?;
+    Ok(systemd)
+}
+
+/// Until the service's daemon listens.
+fn wait_in_systemd(env: &Env, folder: &Path) -> anyhow::Result<()> {
+    let deadline = Instant::now() + env.limit;
+    while UnixStream::connect(folder.join("containerd.sock")).is_err() {
+        if Instant::now() >= deadline {
+            bail!("containerd does not listen in systemd");
+        }
+        stop::check()?;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn connect(env: &Env, folder: &Path, tokio: &tokio::runtime::Runtime) -> anyhow::Result<Connection> {
