@@ -56,8 +56,13 @@ impl Events {
         if let Some(replies) = &mut self.stream {
             match replies.next::<proto::ContainerEvent>().await {
                 Ok(Some(event)) => return Ok(told(event)),
-                Ok(None) => return Err(Fault::Closed),
-                // Unknown to containerd before 1.7, refused by a CRI-O that is not told to have them.
+                // A CRI-O that is not told to have events ends them without one. A server that goes ends them, too: the first
+                // list says which.
+                Ok(None) => {
+                    self.stream = None;
+                    self.due.reset_immediately();
+                }
+                // Unknown to containerd before 1.7.
                 Err(GrpcError::Refused { .. }) => self.stream = None,
                 Err(error) => return Err(error.into()),
             }

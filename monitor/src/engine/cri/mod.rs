@@ -137,10 +137,9 @@ fn container(
         id: Some(status.id.clone()),
         name: full(metadata.name),
         // The kubelet asks by id for what it has pulled by name.
-        image: names.into_iter().find(|name| !name.is_empty() && !name.starts_with("sha256:")),
+        image: names.into_iter().find(|name| !name.is_empty() && image_id(name).is_none()),
         image_digest: digest(&status.image_ref),
-        image_id: full(status.image_id)
-            .or_else(|| full(status.image_ref).filter(|r| r.starts_with("sha256:"))),
+        image_id: image_id(&status.image_id).or_else(|| image_id(&status.image_ref)),
         engine: Some(engine),
         pod: sandbox.map(|sandbox| Pod { attempt: Some(metadata.attempt), ..pod(sandbox) }),
         ..Identity::default()
@@ -167,6 +166,14 @@ fn pause(engine: Engine, status: proto::SandboxStatus, info: &Info) -> Answer {
 
 fn full(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
+}
+
+/// The id of an image, with its algorithm, which CRI-O leaves out; `None` for a name.
+fn image_id(text: &str) -> Option<String> {
+    const ALGORITHM: &str = "sha256:";
+    let digits = text.strip_prefix(ALGORITHM);
+    let is_bare = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.or(is_bare.then_some(text)).map(|digits| format!("{ALGORITHM}{digits}"))
 }
 
 /// The digest in `NAME@sha256:…`. A bare `sha256:…` is the id of an image that no registry has.

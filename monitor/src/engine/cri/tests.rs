@@ -67,6 +67,10 @@ fn the_container_that_holds_a_pod() {
     assert_eq!((pod.sandbox.as_deref(), pod.attempt), (Some("s1"), None));
 }
 
+const HEX: &str = "44e9f0d22f9281a58fa1e7e8e05a7515bb06cf7d5ea9604cef3ce015c79a26fa";
+const ID: &str = "sha256:44e9f0d22f9281a58fa1e7e8e05a7515bb06cf7d5ea9604cef3ce015c79a26fa";
+const NAME: &str = "registry.example/a-name-that-has-sixty-four-letters/and-a-tag:01";
+
 #[test]
 fn names_and_digests_of_images() {
     // Image, what the pod's author wrote, reference; name, digest, id.
@@ -76,6 +80,10 @@ fn names_and_digests_of_images() {
         ("sha256:bb", "app:1", "r/app@sha256:aa", Some("app:1"), Some("sha256:aa"), None),
         ("sha256:bb", "", "sha256:bb", None, None, Some("sha256:bb")),
         ("", "", "", None, None, None),
+        // CRI-O's ids, and a name that is as long as one.
+        (HEX, "app:1", HEX, Some("app:1"), None, Some(ID)),
+        (HEX, "", "r/app@sha256:aa", None, Some("sha256:aa"), None),
+        (NAME, "", "", Some(NAME), None, None),
     ] {
         let status = status(image, written, image_ref);
         let identity = container(Engine::CriO, status, None, &Info::default()).identity;
@@ -117,6 +125,40 @@ fn a_server_that_never_answers() {
         assert!(matches!(result, Err(Fault::TimedOut(CONNECT_LIMIT))), "{result:?}");
         assert!(began.elapsed() < CONNECT_LIMIT + Duration::from_secs(2));
     }
+}
+
+/// A CRI-O with `enable_pod_events = false`, which it is unless told otherwise (`server/container_events.go`): it ends the
+/// stream well, and at once.
+#[tokio::test]
+async fn a_server_whose_events_end_has_lists() {
+    /// `containers { id: "c1" }`, behind the five bytes before each message of gRPC.
+    const LIST: &[u8] = b"\0\0\0\0\x06\x0a\x04\x0a\x02c1";
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("s");
+    let listener = tokio::net::UnixListener::bind(&socket).expect("bound");
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("accepted");
+        let mut server = h2::server::handshake(stream).await.expect("handshake");
+        while let Some(Ok((request, mut respond))) = server.accept().await {
+            let head = http::Response::builder().header("content-type", "application/grpc");
+            let mut send = respond.send_response(head.body(()).expect("a head"), false).expect("a head");
+            match request.uri().path() {
+                path if path == EVENTS.path => {}
+                path if path == CONTAINERS.path => send.send_data(LIST.into(), false).expect("data"),
+                _ => send.send_data(LIST[..4].iter().copied().chain([0]).collect(), false).expect("data"),
+            }
+            let mut end = http::HeaderMap::new();
+            end.insert("grpc-status", http::HeaderValue::from_static("0"));
+            send.send_trailers(end).expect("trailers");
+        }
+    });
+    let endpoint = Endpoint { kind: EngineKind::Cri, socket, given: true };
+    let mut connected = Cri::connect(&endpoint).await.expect("connected");
+    let event = Cri::next(&mut connected.events).await.expect("an event");
+    assert_eq!(event, Event::Changed("c1".to_owned()));
+    // Where the server is gone, the next list says so.
+    server.abort();
+    assert!(Cri::next(&mut connected.events).await.is_err());
 }
 
 #[test]
