@@ -212,5 +212,15 @@ kernel_fields! {
     ThreadFlags: required "task_struct"."thread_info.flags";
 }
 
+/// What an exec's standard input is looked at with, and nothing else of it.
+pub const STDIO: [FieldId; 6] = [
+    FieldId::FilePrivate,
+    FieldId::SocketSk,
+    FieldId::SkFamily,
+    FieldId::SkNum,
+    FieldId::SkDport,
+    FieldId::SkDaddr,
+];
+
 /// Number of fields in the offset table.
 pub const FIELD_COUNT: usize = KERNEL_FIELDS.len();

@@ -32,7 +32,7 @@ pub(super) fn prove(
         .sensors
         .iter()
         .filter(|s| s.rung.is_some())
-        .flat_map(|s| s.sensor.canaries)
+        .flat_map(|s| s.sensor.canaries.iter().filter(|name| !s.left_out.contains(name)))
         .copied()
         .filter(|name| canary::is_possible(name))
         .collect();

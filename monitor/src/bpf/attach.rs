@@ -92,6 +92,10 @@ impl Attacher<'_> {
                 Ok(left_out) => {
                     state.rung = Some(rung);
                     state.left_out = left_out;
+                    for (part, reason) in self.lacking.parts(rung) {
+                        state.left_out.push(part);
+                        state.refused.push(reason);
+                    }
                     break;
                 }
                 Err(reason) => state.refused.push(format!("{}: {reason}", rung.level.name())),

@@ -105,9 +105,9 @@ pub struct SensorState {
     pub sensor: &'static Sensor,
     /// The rung that works; `None` if the sensor is blind.
     pub rung: Option<&'static Rung>,
-    /// Optional programs of that rung that could not be attached.
+    /// Optional programs of that rung that could not be attached, and parts of programs that do without a field.
     pub left_out: Vec<&'static str>,
-    /// Why better rungs do not.
+    /// Why better rungs do not, and parts are left out.
     pub refused: Vec<String>,
 }
 

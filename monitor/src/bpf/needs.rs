@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aya_obj::generated::bpf_insn;
-use monitor_common::offsets::{FIELD_COUNT, FieldId};
+use monitor_common::offsets::{FIELD_COUNT, FieldId, STDIO};
 
 use super::calls::{COMPARE, DISPATCHER};
-use super::probes::{Attach, Probe, Sensor};
+use super::probes::{Attach, Probe, Rung, Sensor};
 
 /// The map that the offset table is in, and the name of the table.
 const SECTION: &str = ".rodata";
@@ -25,6 +25,18 @@ const LOCAL_CALL: u8 = 1;
 const FRAME: u8 = 10;
 /// Addresses of one register that are followed; no code of ours has a register with more.
 const MAX_ADDRESSES: usize = 64;
+
+/// A part of a program that is left out where a field for it is missing, by the name of its canary.
+struct Part {
+    program: &'static str,
+    name: &'static str,
+    fields: &'static [FieldId],
+}
+
+const PARTS: &[Part] = &[
+    Part { program: "process_exec_record", name: "stdio", fields: &STDIO },
+    Part { program: "process_exec_record_2", name: "stdio", fields: &STDIO },
+];
 
 /// The fields of every program.
 pub(super) struct Needs(BTreeMap<String, BTreeSet<u16>>);
@@ -91,10 +103,25 @@ impl Lacking {
         self.fields.iter().map(|(field, why)| format!("{field:?} ({why})")).collect()
     }
 
-    /// Those that a program reads, with the reasons.
+    /// Those that a program cannot do without, with the reasons.
     pub(super) fn of_program<'a>(&'a self, program: &'a str) -> impl Iterator<Item = String> + 'a {
+        let is_of_part = move |field: &FieldId| {
+            PARTS.iter().any(|part| part.program == program && part.fields.contains(field))
+        };
         let read = self.fields.iter().filter(|(field, _)| self.needs.reads(program, *field));
-        read.map(|(field, why)| format!("{field:?} ({why})"))
+        read.filter(move |(field, _)| !is_of_part(field)).map(|(field, why)| format!("{field:?} ({why})"))
+    }
+
+    /// The parts that programs of a rung leave out, each with the reason.
+    pub(super) fn parts(&self, rung: &Rung) -> BTreeMap<&'static str, String> {
+        let is_there = |part: &Part| rung.probes.iter().any(|probe| probe.program == part.program);
+        let of_part = |part: &'static Part| {
+            let lacks = self.fields.iter().filter(|(field, _)| part.fields.contains(field));
+            let lacks: Vec<String> = lacks.map(|(field, why)| format!("{field:?} ({why})")).collect();
+            let reason = format!("{}: needs what this kernel lacks: {}", part.name, lacks.join(", "));
+            (!lacks.is_empty()).then_some((part.name, reason))
+        };
+        PARTS.iter().filter(|part| is_there(part)).filter_map(of_part).collect()
     }
 
     /// Those that any program of a sensor reads.

@@ -18,14 +18,35 @@ use crate::tally::Tally;
 /// The name of the check.
 const NAME: &str = "kernel_without_a_field";
 const BTF: &str = "/sys/kernel/btf/vmlinux";
-/// A member of `struct super_block`, what Bulkhead calls it, and the sensor that cannot do without.
-const MEMBER: &str = "s_bdev";
-const FIELD: &str = "SbBdev";
-const SENSOR: &str = "mount";
+
+/// A field that is missing.
+struct Missing {
+    /// The member of the kernel's structure.
+    member: &'static str,
+    /// What Bulkhead calls it.
+    field: &'static str,
+    /// The sensor that says so.
+    sensor: &'static str,
+    /// The part that this sensor does without; else it has no rung, or a worse one.
+    part: Option<&'static str>,
+}
+
+const MISSING: [Missing; 2] = [
+    Missing { member: "s_bdev", field: "SbBdev", sensor: "mount", part: None },
+    // One that nothing works without goes on, and does not look at what an exec's standard input is.
+    Missing { member: "skc_dport", field: "SkDport", sensor: "process", part: Some("stdio") },
+];
 
 /// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
-    stage.alone(NAME, rung, tally, |runtime| stage.without_a_field(rung, runtime))
+    stage.alone(NAME, rung, tally, |runtime| {
+        for missing in &MISSING {
+            if let Some(why) = stage.without_a_field(rung, runtime, missing).context(missing.member)? {
+                return Ok(Some(why));
+            }
+        }
+        Ok(None)
+    })
 }
 
 /// A file that lies over the kernel's, in the run's own mount namespace, as long as this lives.
@@ -63,9 +84,15 @@ fn without(member: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 impl Stage {
-    fn without_a_field(&self, rung: Rung, runtime: &mut dyn Runtime) -> anyhow::Result<Option<String>> {
+    fn without_a_field(
+        &self,
+        rung: Rung,
+        runtime: &mut dyn Runtime,
+        missing: &Missing,
+    ) -> anyhow::Result<Option<String>> {
+        let Missing { member, field, sensor, part } = *missing;
         let altered = self.work.join("btf");
-        fs::write(&altered, without(MEMBER)?)?;
+        fs::write(&altered, without(member)?)?;
         let over = Over::put(&altered)?;
         let plan = Plan {
             pins: None,
@@ -87,11 +114,13 @@ impl Stage {
         };
         drop(over);
         let coverage: Vec<_> = daemon.store.all().iter().flat_map(Record::coverage).collect();
-        let (_, got, why) =
-            coverage.iter().find(|(sensor, ..)| sensor == SENSOR).context("no such sensor")?;
-        ensure!(why.contains(FIELD), "{SENSOR} is on {got:?}, and nothing is said of {FIELD}: {why}");
+        let (_, got, why) = coverage.iter().find(|(name, ..)| name == sensor).context("no such sensor")?;
+        ensure!(why.contains(field), "{sensor} is on {got:?}, and nothing is said of {field}: {why}");
+        if let Some(part) = part {
+            ensure!(got.is_some() && why.contains(part), "{sensor} is on {got:?}, without {part}: {why}");
+        }
         let unaffected =
-            coverage.iter().filter(|(_, got, why)| got.is_some() && !why.contains(FIELD)).count();
+            coverage.iter().filter(|(_, got, why)| got.is_some() && !why.contains(field)).count();
         ensure!(
             unaffected * 2 > coverage.len(),
             "{unaffected} of {} sensors run: {coverage:?}",
