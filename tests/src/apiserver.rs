@@ -1,6 +1,6 @@
 //! A recorded API server of Kubernetes, over real TLS at a port of the loopback: its answers have the shape that
-//! Kubernetes' API reference and its page "API Concepts" give, with the pods of the test in them. No real one was to be
-//! had. It also does what none should.
+//! Kubernetes' API reference and its page "API Concepts" give, with the pods of the test in them. No package has a
+//! real one; it was tried by hand (`docs/decisions/0015`). This one also does what none should.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
