@@ -69,7 +69,11 @@ impl Protocol for Cri {
             Ok(proto::ContainerStatusResponse { status: Some(status), info }) if status.id == id => {
                 let info = Info::read(&info);
                 let sandbox = match info.sandbox_id.as_str() {
-                    "" => None,
+                    // cri-dockerd takes a sandbox for a container as well, of no sandbox.
+                    "" => match self.sandbox(id, true).await? {
+                        Some((status, info)) => return Ok(Some(pause(self.engine, status, &info))),
+                        None => None,
+                    },
                     sandbox => self.sandbox(sandbox, false).await?.map(|(status, _)| status),
                 };
                 Ok(Some(container(self.engine, status, sandbox, &info)))
@@ -171,6 +175,8 @@ fn full(text: String) -> Option<String> {
 /// The id of an image, with its algorithm, which CRI-O leaves out; `None` for a name.
 fn image_id(text: &str) -> Option<String> {
     const ALGORITHM: &str = "sha256:";
+    // cri-dockerd says where it has it from.
+    let text = text.strip_prefix("docker://").unwrap_or(text);
     let digits = text.strip_prefix(ALGORITHM);
     let is_bare = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     digits.or(is_bare.then_some(text)).map(|digits| format!("{ALGORITHM}{digits}"))

@@ -2,8 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use prost::Message as _;
+use tokio::task::JoinHandle;
+
 use super::super::{CONNECT_LIMIT, EngineKind, probe};
-use super::proto::{ContainerMetadata, ContainerStatus, ImageSpec, SandboxMetadata, SandboxStatus};
+use super::proto::{
+    ContainerMetadata, ContainerStatus, ContainerStatusResponse, ImageSpec, SandboxMetadata, SandboxStatus,
+    SandboxStatusResponse,
+};
 use super::*;
 use crate::container::capability_bit;
 
@@ -80,6 +86,9 @@ fn names_and_digests_of_images() {
         ("sha256:bb", "app:1", "r/app@sha256:aa", Some("app:1"), Some("sha256:aa"), None),
         ("sha256:bb", "", "sha256:bb", None, None, Some("sha256:bb")),
         ("", "", "", None, None, None),
+        // cri-dockerd's.
+        ("app:1", "", "docker://sha256:bb", Some("app:1"), None, Some("sha256:bb")),
+        ("app:1", "", "docker-pullable://r/app@sha256:aa", Some("app:1"), Some("sha256:aa"), None),
         // CRI-O's ids, and a name that is as long as one.
         (HEX, "app:1", HEX, Some("app:1"), None, Some(ID)),
         (HEX, "", "r/app@sha256:aa", None, Some("sha256:aa"), None),
@@ -127,12 +136,8 @@ fn a_server_that_never_answers() {
     }
 }
 
-/// A CRI-O with `enable_pod_events = false`, which it is unless told otherwise (`server/container_events.go`): it ends the
-/// stream well, and at once.
-#[tokio::test]
-async fn a_server_whose_events_end_has_lists() {
-    /// `containers { id: "c1" }`, behind the five bytes before each message of gRPC.
-    const LIST: &[u8] = b"\0\0\0\0\x06\x0a\x04\x0a\x02c1";
+/// A server at a socket of its own that answers each path with what `answer` has for it: bytes of a message, or none.
+async fn serving(answer: fn(&str) -> Option<Vec<u8>>) -> (tempfile::TempDir, Endpoint, JoinHandle<()>) {
     let folder = tempfile::tempdir().expect("a folder");
     let socket = folder.path().join("s");
     let listener = tokio::net::UnixListener::bind(&socket).expect("bound");
@@ -142,23 +147,60 @@ async fn a_server_whose_events_end_has_lists() {
         while let Some(Ok((request, mut respond))) = server.accept().await {
             let head = http::Response::builder().header("content-type", "application/grpc");
             let mut send = respond.send_response(head.body(()).expect("a head"), false).expect("a head");
-            match request.uri().path() {
-                path if path == EVENTS.path => {}
-                path if path == CONTAINERS.path => send.send_data(LIST.into(), false).expect("data"),
-                _ => send.send_data(LIST[..4].iter().copied().chain([0]).collect(), false).expect("data"),
+            if let Some(message) = answer(request.uri().path()) {
+                // Not compressed, and its length, before each message of gRPC.
+                let length = u32::try_from(message.len()).expect("a length").to_be_bytes();
+                let framed = [&[0], &length[..], &message].concat();
+                send.send_data(framed.into(), false).expect("data");
             }
             let mut end = http::HeaderMap::new();
             end.insert("grpc-status", http::HeaderValue::from_static("0"));
             send.send_trailers(end).expect("trailers");
         }
     });
-    let endpoint = Endpoint { kind: EngineKind::Cri, socket, given: true };
+    (folder, Endpoint { kind: EngineKind::Cri, socket, given: true }, server)
+}
+
+/// A CRI-O with `enable_pod_events = false`, which it is unless told otherwise (`server/container_events.go`): it ends the
+/// stream well, and at once.
+#[tokio::test]
+async fn a_server_whose_events_end_has_lists() {
+    let (_folder, endpoint, server) = serving(|path| match path {
+        path if path == EVENTS.path => None,
+        // `containers { id: "c1" }`
+        path if path == CONTAINERS.path => Some(b"\x0a\x04\x0a\x02c1".to_vec()),
+        _ => Some(Vec::new()),
+    })
+    .await;
     let mut connected = Cri::connect(&endpoint).await.expect("connected");
     let event = Cri::next(&mut connected.events).await.expect("an event");
     assert_eq!(event, Event::Changed("c1".to_owned()));
     // Where the server is gone, the next list says so.
     server.abort();
     assert!(Cri::next(&mut connected.events).await.is_err());
+}
+
+/// cri-dockerd: the container that holds a pod is one like any other, and the pod.
+#[tokio::test]
+async fn a_sandbox_that_is_taken_for_a_container() {
+    let (_folder, endpoint, _server) = serving(|path| {
+        Some(match path {
+            path if path == CONTAINER.path => {
+                let status = ContainerStatus { id: "s1".to_owned(), ..status("pause:3", "", "") };
+                ContainerStatusResponse { status: Some(status), ..Default::default() }.encode_to_vec()
+            }
+            path if path == SANDBOX.path => {
+                SandboxStatusResponse { status: Some(sandbox()), ..Default::default() }.encode_to_vec()
+            }
+            _ => Vec::new(),
+        })
+    })
+    .await;
+    let connected = Cri::connect(&endpoint).await.expect("connected");
+    let answer = connected.engine.inspect("s1").await.expect("an answer").expect("a container");
+    assert_eq!(answer.identity.name.as_deref(), Some("web-0"));
+    let pod = answer.identity.pod.expect("a pod");
+    assert_eq!((pod.sandbox.as_deref(), pod.labels["app"].as_str()), (Some("s1"), "web"));
 }
 
 #[test]
