@@ -5,6 +5,7 @@
 //! let everything pass. A datagram leaves in the task that sends it: `ip_finish_output()` runs in its system call. An
 //! answer arrives in whatever task was interrupted: whose it is, the socket's cookie tells.
 
+use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_cgroup_id};
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
@@ -35,6 +36,57 @@ const PORTS: usize = 4;
 enum Way {
     Out,
     In,
+}
+
+/// Reads a number from a packet at once, wherever it lies: the compiler would read each byte by itself.
+macro_rules! packet_word {
+    ($name:ident, $word:literal) => {
+        /// # Safety
+        /// The program has checked that what is `AT` bytes after `data` lies in the packet.
+        #[inline(always)]
+        unsafe fn $name<const AT: usize>(data: usize) -> u64 {
+            let word: u64;
+            // SAFETY: by contract; the verifier checks the same.
+            unsafe {
+                core::arch::asm!(
+                    concat!("{word} = *(", $word, " *)({data} + {at})"),
+                    word = lateout(reg) word,
+                    data = in(reg) data,
+                    at = const AT,
+                    options(readonly, nostack, preserves_flags)
+                );
+            }
+            word
+        }
+    };
+}
+
+packet_word!(load_u8, "u8");
+packet_word!(load_u16, "u16");
+packet_word!(load_u32, "u32");
+
+/// True for a packet that may be one of DNS: by port and address alone, because nearly all packets of a host end here.
+/// `V4`, `PEER` and `V6` are where the port and the address at the other end are in a packet.
+#[inline(always)]
+fn may_be_dns<const V4: usize, const PEER: usize, const V6: usize>(ctx: &SkBuffContext) -> bool {
+    const PORT: u64 = DNS_PORT.to_be() as u64;
+    const RESOLVER: u64 = u32::from_ne_bytes(DOCKER_RESOLVER) as u64;
+    // SAFETY: the kernel gives a context of this type; both are rewritten to pointers to the packet.
+    let (data, end) = unsafe { ((*ctx.skb.skb).data as usize, (*ctx.skb.skb).data_end as usize) };
+    if data + IPV4 as usize + PORTS > end {
+        return false;
+    }
+    // SAFETY: the first 24 bytes were checked to lie in the packet.
+    let first = unsafe { load_u8::<0>(data) };
+    if first == 0x45 {
+        // SAFETY: as above.
+        return unsafe { load_u16::<V4>(data) == PORT || load_u32::<PEER>(data) == RESOLVER };
+    }
+    if first >> 4 != 6 {
+        return true;
+    }
+    // SAFETY: the first 44 bytes are checked to lie in the packet.
+    data + IPV6 as usize + PORTS <= end && unsafe { load_u16::<V6>(data) == PORT }
 }
 
 /// A packet to or from a DNS server.
@@ -124,15 +176,30 @@ impl Packet {
 /// `net/ipv4/ip_output.c`, `net/ipv6/ip6_output.c`. 1 lets the packet pass.
 #[cgroup_skb(egress)]
 fn dns_egress(ctx: SkBuffContext) -> i32 {
-    let _ = asked(&ctx);
+    if may_be_dns::<22, 16, 42>(&ctx) {
+        ask(ctx.skb.skb);
+    }
     1
 }
 
 /// `BPF_CGROUP_RUN_PROG_INET_INGRESS()` in `sk_filter_trim_cap()`, kernel `net/core/filter.c`. 1 lets the packet pass.
 #[cgroup_skb(ingress)]
 fn dns_ingress(ctx: SkBuffContext) -> i32 {
-    let _ = answered(&ctx);
+    if may_be_dns::<20, 12, 40>(&ctx) {
+        answer(ctx.skb.skb);
+    }
     1
+}
+
+/// Functions in the kernel, too, as [`answer`]: what they need of the stack and of registers would be set up for each packet.
+#[inline(never)]
+fn ask(skb: *mut __sk_buff) {
+    let _ = asked(&SkBuffContext::new(skb));
+}
+
+#[inline(never)]
+fn answer(skb: *mut __sk_buff) {
+    let _ = answered(&SkBuffContext::new(skb));
 }
 
 #[inline(always)]
