@@ -10,7 +10,7 @@ use monitor_common::policy::watch::LOG;
 use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
-use crate::kernel::{Known, Object, Ptr, file, mount, ns, overlay};
+use crate::kernel::{Cast, Known, Object, Ptr, file, mount, ns, overlay};
 use crate::listed::Listed;
 use crate::preempt;
 use crate::watch::{self, CGROUP2, Kind, NSFS};
@@ -35,7 +35,11 @@ fn security_file_open(ctx: FExitContext) -> i32 {
 fn try_file_open(opened: Known, ret: i32) -> Option<()> {
     let task = Task::known();
     let is_done = match Listed::of(task) {
-        Some(listed) => is_quiet(listed, opened) && !listed.has_changed(),
+        Some(listed) => {
+            let mount = Mounted::of(opened);
+            is_quiet_on(listed, opened, mount)
+                && !listed.has_changed_beside(Some((mount.vfsmount.address(), mount.namespace.address())))
+        }
         // The host's, mostly.
         None => !filter::is_unlisted(task),
     };
@@ -54,7 +58,8 @@ fn try_file_open(opened: Known, ret: i32) -> Option<()> {
 /// Reports an open file if there is a reason to; `reasons` are those that the caller knows.
 #[inline(always)]
 pub(crate) fn check_open<P: Object>(subject: &Subject, opened: P, ret: i32, reasons: u32) -> Option<()> {
-    let (why, class) = judge(subject.container == KEY_CANARY, Task::known(), opened)?;
+    let mount = Mounted::of(opened);
+    let (why, class) = judge(subject.container == KEY_CANARY, Task::known(), opened, mount)?;
     let why = why | reasons;
     if why == 0 && subject.container != KEY_CANARY {
         return None;
@@ -66,18 +71,38 @@ pub(crate) fn check_open<P: Object>(subject: &Subject, opened: P, ret: i32, reas
 /// True if there is nothing to report of what a task has opened: as [`check_open`], without a [`Subject`].
 #[inline(always)]
 pub(crate) fn is_quiet<P: Object>(listed: Listed, opened: P) -> bool {
+    is_quiet_on(listed, opened, Mounted::of(opened))
+}
+
+#[inline(always)]
+fn is_quiet_on<P: Object>(listed: Listed, opened: P, mount: Mounted<P>) -> bool {
     if listed.is_runtime() {
         return true;
     }
-    listed.container() != KEY_CANARY && judge(false, listed.task, opened).is_none_or(|(why, _)| why == 0)
+    listed.container() != KEY_CANARY
+        && judge(false, listed.task, opened, mount).is_none_or(|(why, _)| why == 0)
+}
+
+/// The mount of an open file, and the namespace of that.
+#[derive(Clone, Copy)]
+struct Mounted<P> {
+    vfsmount: P,
+    namespace: Cast,
+}
+
+impl<P: Object> Mounted<P> {
+    #[inline(always)]
+    fn of(opened: P) -> Self {
+        let vfsmount = opened.follow(F::FileMnt);
+        Self { vfsmount, namespace: mount::raw_namespace_of(vfsmount.address()) }
+    }
 }
 
 /// Why an open is worth a record, and which watched objects it is of; `None` for what is no file of the container's
 /// making. `canary`: whether everything is to be judged; `task` is the current one.
 #[inline(always)]
-fn judge<P: Object>(canary: bool, task: Task<Known>, opened: P) -> Option<(u32, u32)> {
-    let vfsmount = opened.follow(F::FileMnt);
-    let namespace = mount::raw_namespace_of(vfsmount.address());
+fn judge<P: Object>(canary: bool, task: Task<Known>, opened: P, mount: Mounted<P>) -> Option<(u32, u32)> {
+    let Mounted { vfsmount, namespace } = mount;
     let mut why = 0;
     let inode = file::inode_of(opened);
     let sb = inode.follow(F::InodeSb);

@@ -18,7 +18,7 @@ use aya_ebpf::helpers::generated::{
     bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_user,
 };
 use monitor_common::kfunc;
-use monitor_common::offsets::{FIELD_COUNT, FieldId, MISSING};
+use monitor_common::offsets::{FIELD_COUNT, FieldId, KERNEL_FIELDS, MISSING};
 
 use crate::maps::config;
 
@@ -29,9 +29,14 @@ static OFFSETS: [u16; FIELD_COUNT] = [MISSING; FIELD_COUNT];
 /// The offset of a field, or `None` if this kernel does not have it.
 #[inline(always)]
 pub(crate) fn offset(field: FieldId) -> Option<u64> {
-    // SAFETY: a valid index into a static; volatile, because the loader changes the bytes.
-    let raw = unsafe { core::ptr::read_volatile(&raw const OFFSETS[field as usize]) };
+    let raw = raw_offset(field);
     if raw == MISSING { None } else { Some(u64::from(raw)) }
+}
+
+#[inline(always)]
+fn raw_offset(field: FieldId) -> u16 {
+    // SAFETY: a valid index into a static; volatile, because the loader changes the bytes.
+    unsafe { core::ptr::read_volatile(&raw const OFFSETS[field as usize]) }
 }
 
 /// The address of a kernel object, 0 for none. Never dereferenced, only read through the probe helpers.
@@ -237,9 +242,17 @@ impl Object for Cast {
 }
 
 /// Reads a field of an object whose type the verifier knows.
+///
+/// Of a required field it is not asked whether this kernel has it: a program that reads one that is missing is not attached,
+/// or asks before (`monitor/src/bpf/needs.rs`), and the question would cost as much as a third of the load.
 #[inline(always)]
 fn load<T: Zeroable>(object: u64, field: FieldId) -> T {
-    match offset(field) {
+    let at = if KERNEL_FIELDS[field as usize].required {
+        Some(u64::from(raw_offset(field)))
+    } else {
+        offset(field)
+    };
+    match at {
         // SAFETY: the verifier checks type and offset, and a fault reads as 0; volatile, so that the load stays as
         // it is written.
         Some(at) => unsafe { (object as *const u8).add(at as usize).cast::<T>().read_volatile() },

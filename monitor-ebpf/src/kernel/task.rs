@@ -231,6 +231,13 @@ impl<P: Object> Task<P> {
         (fs.follow(F::FsRootMnt), fs.follow(F::FsRootDentry))
     }
 
+    /// The mounts of the root and of the working directory alone.
+    #[inline(always)]
+    pub(crate) fn root_and_cwd_mounts(self) -> (P, P) {
+        let fs = self.0.follow(F::TaskFs);
+        (fs.follow(F::FsRootMnt), fs.follow(F::FsPwdMnt))
+    }
+
     /// Mount and dentry of the working directory.
     #[inline(always)]
     pub(crate) fn cwd(self) -> (P, P) {
