@@ -11,7 +11,7 @@ use crate::emit::{PATH_MAX, Ring, STRING_MAX, reserve};
 use crate::filter::Subject;
 use crate::kernel::{Ptr, file, mount, overlay};
 use crate::maps::TASKS;
-use crate::preempt;
+use crate::{preempt, watch};
 
 /// `PROT_WRITE`, `PROT_EXEC` (kernel `include/uapi/asm-generic/mman-common.h`).
 const PROT_WRITE: u64 = 2;
@@ -88,7 +88,7 @@ fn report(subject: &Subject, call: Call, mapped: (Ptr, Ptr), prot: u64, ret: i32
         ctime: facts.ctime,
         ..Memory::default()
     };
-    record.kind = if mapped != Ptr::NULL {
+    let kind = if mapped != Ptr::NULL {
         file_kind(subject, &record)?
     } else if prot & PROT_WRITE != 0 {
         once(subject, task_flags::SAID_RWX)?;
@@ -97,6 +97,8 @@ fn report(subject: &Subject, call: Call, mapped: (Ptr, Ptr), prot: u64, ret: i32
         once(subject, task_flags::SAID_EXEC)?;
         memory_kind::ANONYMOUS_EXEC
     };
+    // The ways on which it was found are no longer told apart.
+    record.kind = watch::hidden(u64::from(kind), i64::from(subject.tid)) as u32;
     let mut out = reserve::<Memory, { PATH_MAX + 16 }>(Ring::Bulk, EventKind::Memory, subject)?;
     out.body(record);
     if mapped == Ptr::NULL {
