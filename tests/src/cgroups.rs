@@ -109,7 +109,7 @@ fn find(folder: &Path, name: &str, depth: usize, out: &mut Vec<PathBuf>) {
 }
 
 /// Removes a cgroup with those below it; true if it is gone.
-fn remove_tree(folder: &Path) -> bool {
+pub(crate) fn remove_tree(folder: &Path) -> bool {
     if let Ok(entries) = fs::read_dir(folder) {
         for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
             remove_tree(&entry.path());

@@ -18,7 +18,7 @@ usage: scenarios --bulkhead PATH [options] [FILTER]…
   --actor PATH          the program that acts in containers, default beside this one
   --work DIR            folder for everything that is made, default a temporary one
   --in-vm               patient deadlines, both rungs, runc and crun if no other is named; every finding must be ours
-  --runtime A,B         of runc, crun, youki, docker, podman, containerd; default all
+  --runtime A,B         of runc, crun, youki, docker, podman, podman-rootless, containerd, cri; default all
   --rung A,B            of trampoline, tracepoint; default tracepoint, in a VM both
   --layout L            v1, v2, hybrid; default what this host has; `native` is the same
   --filter TEXT         only scenarios whose name contains it; so does a bare word

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::proof::{self, Level, Proved};
 use crate::record::Record;
-use crate::runtime::Container;
+use crate::runtime::{Container, on_host};
 use crate::scenario::{Answer, Expect, Rung, Scenario};
 
 /// Lines of evidence in a failure.
@@ -52,7 +52,8 @@ fn expected<'a>(
 ) -> anyhow::Result<Vec<&'a Record>> {
     let mut expected = Vec::new();
     for expect in scenario.expect.iter().filter(|expect| expect.is_on(rung)) {
-        let found: Vec<&Record> = records.iter().filter(|record| matches(expect, record)).collect();
+        let found: Vec<&Record> =
+            records.iter().filter(|record| matches(expect, record, container.rootless)).collect();
         if found.len() < expect.count.max(1) {
             let (missing, of) = (describe(expect), found.len());
             bail!("missing {missing}: {of} found; the process's records:{}", show(records, expect));
@@ -65,12 +66,17 @@ fn expected<'a>(
     Ok(expected)
 }
 
-fn matches(expect: &Expect, record: &Record) -> bool {
+fn matches(expect: &Expect, record: &Record, rootless: bool) -> bool {
+    // Records have the ids of the initial user namespace.
+    let equals = |name: &str, wanted: &toml::Value, value: &Value| match wanted {
+        toml::Value::Integer(id) if rootless && name.ends_with("uid") => value.as_i64() == Some(on_host(*id)),
+        _ => equals(wanted, value),
+    };
     let among = |wanted: &str, value: &str| wanted.is_empty() || wanted.split('|').any(|word| word == value);
     if expect.rule.is_empty() {
         return record.class() == "event"
             && record.event() == expect.event
-            && expect.field.iter().all(|(name, wanted)| equals(wanted, record.field(name)))
+            && expect.field.iter().all(|(name, wanted)| equals(name, wanted, record.field(name)))
             && expect.flags.iter().all(|flag| record.flags().any(|set| set == flag))
             && (expect.ancestor.is_empty() || record.has_ancestor(&expect.ancestor));
     }
@@ -195,8 +201,13 @@ mod tests {
     fn check(scenario: &str, records: &[Record], wanted: Option<&str>) {
         let head = "name = \"x\"\nabout = \"\"\naction = [\"marker\"]\n";
         let scenario: Scenario = toml::from_str(&format!("{head}{scenario}")).expect("well-formed");
-        let container =
-            Container { name: "c".to_owned(), id: "c".to_owned(), cgroup: "c".to_owned(), user: 0 };
+        let container = Container {
+            name: "c".to_owned(),
+            id: "c".to_owned(),
+            cgroup: "c".to_owned(),
+            user: 0,
+            rootless: false,
+        };
         let result = judge(&scenario, Rung::Tracepoint, &container, records);
         match wanted {
             None => assert!(result.is_ok(), "{result:?}"),

@@ -27,9 +27,8 @@ pub(super) fn contradictions(
         add("pid", format!("{}, in the container", answer.pid), format!("in cgroup {path}"));
     }
     // Whoever has an account may listen at a socket of his own: he speaks for what is his.
-    if owner != 0 && seen.owner != Some(owner) {
-        let observed = seen.owner.map_or_else(|| "not known".to_owned(), |uid| format!("uid {uid}"));
-        add("owner", format!("uid {owner}"), observed);
+    if let Some(uid) = seen.owner.filter(|uid| owner != 0 && *uid != owner) {
+        add("owner", format!("uid {owner}"), format!("uid {uid}"));
     }
     let Some(declared) = &files.declared else { return out };
     let grants = &answer.grants;
@@ -45,6 +44,12 @@ pub(super) fn contradictions(
         }
     }
     out
+}
+
+/// True if it cannot be said whether the engine may speak for the container: it is a user's, and no process of the
+/// container's was there to show whose that is.
+pub(super) fn is_undecided(owner: u32, seen: &Seen) -> bool {
+    owner != 0 && seen.owner.is_none()
 }
 
 /// Who the container is, by the files and by answers that nothing contradicts.
@@ -96,7 +101,10 @@ mod tests {
         // A user's engine speaks for that user's containers only.
         check(&masked, &plain, 1000, &inside, &["owner"]);
         check(&masked, &plain, 1000, &Seen { owner: Some(1000), ..inside.clone() }, &[]);
-        check(&masked, &plain, 1000, &Seen::default(), &["owner"]);
+        // Whose it is was not to be seen: that is no contradiction, and no reason to believe it.
+        check(&masked, &plain, 1000, &Seen::default(), &[]);
+        assert!(is_undecided(1000, &Seen::default()) && !is_undecided(0, &Seen::default()));
+        assert!(!is_undecided(1000, &inside));
         // More than it says it granted; less is nothing to speak of.
         check(&files(0b111, &["/proc/kcore"]), &plain, 0, &inside, &["capabilities"]);
         check(&files(0b1, &["/proc/kcore"]), &plain, 0, &inside, &[]);

@@ -3,10 +3,13 @@
 use super::Answer;
 use super::case::Said;
 use super::desk::{Desk, Outlet};
-use super::merge::contradictions;
+use super::merge::{contradictions, is_undecided};
 use super::place::{self, Place, Seen};
 use crate::bounded::LOOK;
 use crate::container::{ContainerKey, Status};
+
+/// Why nothing of a user's engine is taken.
+const UNDECIDED: &str = "is a user's, and whose the container is could not be seen";
 
 impl<O: Outlet> Desk<O> {
     /// True if the answer's process can be looked for: it is named, as this machine numbers processes.
@@ -53,6 +56,16 @@ impl<O: Outlet> Desk<O> {
         let pid = if answer.pid != 0 && place == Place::Inside { answer.pid } else { case.request.pid };
         let seen = Seen { place, owner: (owner != 0).then(|| place::owner(pid)).flatten() };
         let mismatches = contradictions(&case.files, &answer, &engine.name(), owner, &seen);
+        if mismatches.is_empty() && is_undecided(owner, &seen) {
+            // As it is started the engine names no process yet, and the runtime's, by which it is known, ends.
+            let again = case.doubt(number, answer.pid) && engine.follower.ask(&answer.id);
+            if again {
+                engine.tally.asked += 1;
+            } else {
+                case.refused(number, &format!("{}: {UNDECIDED}", engine.name()));
+            }
+            return;
+        }
         if !mismatches.is_empty() {
             engine.tally.mismatched += 1;
         }

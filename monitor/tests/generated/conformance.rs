@@ -12,6 +12,7 @@ const RUNTIMES: &[(&str, &str)] = &[
     ("youki", "youki, called directly"),
     ("docker", "Docker Engine with runc"),
     ("podman", "Podman as root with runc"),
+    ("podman-rootless", "Podman without root, with crun"),
     ("containerd", "containerd through `ctr`"),
     ("cri", "containerd's CRI service"),
     ("lxc", "LXC, by `lxc-start`"),

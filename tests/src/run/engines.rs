@@ -30,8 +30,10 @@ pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Resul
         stage
             .alone_with(docker, "engine_faults", rung, tally, |runtime| stage.engine_faults(rung, runtime))?;
     }
-    if stage.flags.runtimes().contains(&Kind::Podman) {
-        let podman = Kind::Podman;
+    for podman in [Kind::Podman, Kind::PodmanRootless] {
+        if !stage.flags.runtimes().contains(&podman) {
+            continue;
+        }
         stage.alone_with(podman, "engine_names", rung, tally, |runtime| stage.engine_names(rung, runtime))?;
         stage.alone_with(podman, "engine_pods", rung, tally, |runtime| stage.engine_pods(rung, runtime))?;
     }
@@ -194,7 +196,7 @@ impl Stage {
             process::run(client.args(words), self.limits.command)
         };
         let (pod, name) = (format!("bhs-{}", unique()), format!("bhs-{}", unique()));
-        let branch = format!("/{}", self.env.branch.name);
+        let branch = engine.parent.clone();
         let infra = "/bin/busybox sleep 600";
         let made = ["pod", "create", "--name", &pod, "--network", "none", "--cgroup-parent", &branch];
         let made = made.iter().copied().chain(["--infra-image", engine.image, "--infra-command", infra]);

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
+use rustix::fs::Mode;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change};
 use rustix::thread::UnshareFlags;
 
@@ -14,7 +15,7 @@ use super::engines::{engine_of, is_engine, is_update};
 use super::group::{Live, unique};
 use crate::daemon::{Daemon, Plan, Prepare, Started};
 use crate::record::Record;
-use crate::runtime::{Kind, Runtime};
+use crate::runtime::{Kind, Runtime, USER};
 use crate::scenario::{Rung, Setup};
 use crate::tally::Tally;
 
@@ -22,28 +23,38 @@ use crate::tally::Tally;
 const NAME: &str = "engine_found";
 /// Where engines have their sockets.
 const RUN: &str = "/run";
-const SOCKET: &str = "/run/docker.sock";
 
 /// Runs it.
 pub(super) fn run(stage: &Stage, rung: Rung, tally: &mut Tally) -> anyhow::Result<()> {
-    if !stage.flags.runtimes().contains(&Kind::Docker) {
-        return Ok(());
+    for kind in [Kind::Docker, Kind::PodmanRootless] {
+        let usual = match kind {
+            Kind::Docker => PathBuf::from("/run/docker.sock"),
+            _ => PathBuf::from(format!("/run/user/{USER}/podman/podman.sock")),
+        };
+        if stage.flags.runtimes().contains(&kind) {
+            stage.alone_with(kind, NAME, rung, tally, |runtime| stage.engine_found(rung, runtime, &usual))?;
+        }
     }
-    stage.alone_with(Kind::Docker, NAME, rung, tally, |runtime| stage.engine_found(rung, runtime))
+    Ok(())
 }
 
 /// What a process does before it becomes the daemon: in a mount namespace of its own it puts another folder in the place of
-/// `/run`, in which everything is where it was, and `socket` where Docker's is.
+/// `/run`, in which everything is where it was, and `socket` at `usual`, where such an engine has it.
 #[expect(unsafe_code, reason = "unshare(2)")]
-fn with_socket(work: &Path, socket: &Path) -> anyhow::Result<Prepare> {
+fn with_socket(work: &Path, socket: &Path, usual: &Path) -> anyhow::Result<Prepare> {
     let name = |path: &Path| std::ffi::CString::new(path.as_os_str().as_bytes());
     let before = work.join("run-before");
     fs::create_dir_all(&before)?;
-    let mut links = vec![(name(socket)?, name(Path::new(SOCKET))?)];
+    let mut folders = Vec::new();
+    for folder in usual.ancestors().skip(1).take_while(|folder| *folder != Path::new(RUN)) {
+        folders.insert(0, name(folder)?);
+    }
+    let mut links = vec![(name(socket)?, name(usual)?)];
     for entry in fs::read_dir(RUN)? {
         let entry = entry?.file_name();
         let there = Path::new(RUN).join(&entry);
-        if there != Path::new(SOCKET) {
+        // A folder of the same name has nothing of anybody else's.
+        if !usual.starts_with(&there) {
             links.push((name(&before.join(&entry))?, name(&there)?));
         }
     }
@@ -54,6 +65,9 @@ fn with_socket(work: &Path, socket: &Path) -> anyhow::Result<Prepare> {
         mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         mount_bind_recursive(c"/run", before.as_c_str())?;
         mount(c"tmpfs", c"/run", c"tmpfs", MountFlags::empty(), None)?;
+        for folder in &folders {
+            rustix::fs::mkdir(folder.as_c_str(), Mode::from_raw_mode(0o755))?;
+        }
         for (target, link) in &links {
             rustix::fs::symlink(target.as_c_str(), link.as_c_str())?;
         }
@@ -62,7 +76,12 @@ fn with_socket(work: &Path, socket: &Path) -> anyhow::Result<Prepare> {
 }
 
 impl Stage {
-    fn engine_found(&self, rung: Rung, runtime: &mut dyn Runtime) -> anyhow::Result<Option<String>> {
+    fn engine_found(
+        &self,
+        rung: Rung,
+        runtime: &mut dyn Runtime,
+        usual: &Path,
+    ) -> anyhow::Result<Option<String>> {
         if self.work.starts_with(RUN) {
             return Ok(Some(format!("the run's own folder is in {RUN}")));
         }
@@ -80,13 +99,13 @@ impl Stage {
             control_socket: &self.fixture.control_socket,
             evidence: self.flags.evidence.as_deref(),
             limit: self.limits.ready,
-            prepare: Some(with_socket(&self.work, &engine.socket)?),
+            prepare: Some(with_socket(&self.work, &engine.socket, usual)?),
         };
         let daemon = match Daemon::start(&plan, &self.mounts)? {
             Started::Ready(daemon) => daemon,
             Started::Impossible(why) => return Ok(Some(why)),
         };
-        let is_up = |r: &Record| is_engine(r, Path::new(SOCKET)) && r.has_text("version");
+        let is_up = |r: &Record| is_engine(r, usual) && r.has_text("version");
         self.wait(&daemon.store, "engine that was found", is_up)?;
         let younger = Live::start_container(self, runtime, &setup, &format!("bhs-{}", unique()))?;
         for container in [&older, &younger] {

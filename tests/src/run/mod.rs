@@ -24,6 +24,7 @@ mod pods;
 mod posture;
 mod residents;
 mod reverse;
+mod rootless;
 mod storm;
 
 use std::collections::BTreeSet;
@@ -263,6 +264,7 @@ impl Stage {
         hangs::run(self, rung, tally)?;
         crowd::run(self, rung, tally)?;
         ends::run(self, rung, tally)?;
+        rootless::run(self, rung, tally)?;
         nested::run(self, rung, tally)?;
         nested_engine::run(self, rung, tally)?;
         residents::run(self, rung, tally)?;

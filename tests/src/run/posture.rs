@@ -2,6 +2,7 @@
 //! runs.
 
 mod cases;
+mod differences;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -26,8 +27,9 @@ use crate::runtime::{self, Container, Kind, Runtime};
 use crate::scenario::Rung;
 use crate::stop;
 use crate::tally::Tally;
-pub(super) use cases::{Case, cases_of, differences, judge, lacks_cases};
+pub(super) use cases::{Case, cases_of, judge, lacks_cases};
 use cases::{LAYERS, shared_with_host};
+pub(super) use differences::differences;
 
 /// The name of the check.
 const NAME: &str = "posture";

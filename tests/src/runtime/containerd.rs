@@ -88,7 +88,16 @@ impl Containerd {
         }
         self.live.push(spec.name.to_owned());
         let name = spec.name.to_owned();
-        Ok((Container { id: name.clone(), cgroup: name.clone(), name, user: spec.setup.user }, command))
+        Ok((
+            Container {
+                id: name.clone(),
+                cgroup: name.clone(),
+                name,
+                user: spec.setup.user,
+                rootless: false,
+            },
+            command,
+        ))
     }
 
     fn run(&mut self, spec: &Spec<'_>, how: &[&str]) -> anyhow::Result<(Container, String)> {
@@ -133,7 +142,13 @@ impl Containerd {
 impl Runtime for Containerd {
     fn engine(&self) -> Option<Engine> {
         let client = self.command();
-        Some(Engine { kind: "containerd", socket: socket(&self.folder), image: "", client })
+        Some(Engine {
+            kind: "containerd",
+            socket: socket(&self.folder),
+            image: "",
+            client,
+            parent: self.env.cgroup_parent(),
+        })
     }
 
     fn crash(&mut self) -> anyhow::Result<()> {

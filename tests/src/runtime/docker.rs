@@ -20,9 +20,11 @@ use crate::stop;
 const IMAGE: &str = "bulkhead-scenarios:latest";
 
 /// The arguments that Docker's and Podman's `run` share.
-pub(super) fn run_args(command: &mut Command, env: &Env, spec: &Spec<'_>) {
+pub(super) fn run_args(command: &mut Command, cgroup_parent: Option<&str>, spec: &Spec<'_>) {
     command.args(["--name", spec.name, "--network", "none"]);
-    command.arg("--cgroup-parent").arg(format!("/{}", env.branch.name));
+    if let Some(parent) = cgroup_parent {
+        command.args(["--cgroup-parent", parent]);
+    }
     if !spec.setup.seccomp {
         command.args(["--security-opt", "seccomp=unconfined"]);
     }
@@ -150,19 +152,34 @@ impl Docker {
         let mut command = self.command();
         let id = self.folder.join(format!("id-{}", spec.name));
         command.args(how).arg("--cidfile").arg(&id);
-        run_args(&mut command, &self.env, spec);
+        run_args(&mut command, Some(&self.env.cgroup_parent()), spec);
         command.arg(IMAGE).args(spec.argv);
         self.live.push(spec.name.to_owned());
         let said = process::run(&mut command, self.env.limit)?;
         let id = fs::read_to_string(id)?.trim().to_owned();
-        Ok((Container { name: spec.name.to_owned(), cgroup: id.clone(), id, user: spec.setup.user }, said))
+        Ok((
+            Container {
+                name: spec.name.to_owned(),
+                cgroup: id.clone(),
+                id,
+                user: spec.setup.user,
+                rootless: false,
+            },
+            said,
+        ))
     }
 }
 
 impl Runtime for Docker {
     fn engine(&self) -> Option<Engine> {
         let client = self.command();
-        Some(Engine { kind: "docker", socket: socket(&self.folder), image: IMAGE, client })
+        Some(Engine {
+            kind: "docker",
+            socket: socket(&self.folder),
+            image: IMAGE,
+            client,
+            parent: self.env.cgroup_parent(),
+        })
     }
 
     fn restart(&mut self) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ mod docker;
 mod oci;
 mod podman;
 mod resident;
+mod rootless;
 mod runc;
 mod shims;
 mod youki;
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 pub use crun::without_cgroup;
 pub use resident::{Maker, Resident, Residents};
+use rootless::Cgroups;
+pub use rootless::{USER, on_host};
 use serde::Deserialize;
 pub use youki::{beside_version_1, built as built_youki};
 
@@ -41,6 +44,9 @@ pub enum Kind {
     Docker,
     /// Podman as root, with storage of our own.
     Podman,
+    /// Podman as a user without root.
+    #[serde(rename = "podman-rootless")]
+    PodmanRootless,
     /// A containerd of our own, through `ctr`.
     Containerd,
     /// The CRI service of a containerd of our own, as a kubelet uses it.
@@ -49,8 +55,16 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::Runc, Self::Crun, Self::Youki, Self::Docker, Self::Podman, Self::Containerd, Self::Cri];
+    pub const ALL: &'static [Self] = &[
+        Self::Runc,
+        Self::Crun,
+        Self::Youki,
+        Self::Docker,
+        Self::Podman,
+        Self::PodmanRootless,
+        Self::Containerd,
+        Self::Cri,
+    ];
 
     /// The name in options and results.
     pub fn name(self) -> &'static str {
@@ -60,6 +74,7 @@ impl Kind {
             Self::Youki => "youki",
             Self::Docker => "docker",
             Self::Podman => "podman",
+            Self::PodmanRootless => "podman-rootless",
             Self::Containerd => "containerd",
             Self::Cri => "cri",
         }
@@ -83,6 +98,7 @@ impl Kind {
             Self::Youki => ("youki", "none"),
             Self::Docker => ("runc", "docker"),
             Self::Podman => ("runc", "podman"),
+            Self::PodmanRootless => ("crun", "podman"),
             Self::Containerd => ("runc", "containerd"),
             Self::Cri => ("runc", "kubernetes"),
         }
@@ -105,6 +121,11 @@ pub struct Env {
 }
 
 impl Env {
+    /// Our branch, as engines of the machine's own are told of it.
+    fn cgroup_parent(&self) -> String {
+        format!("/{}", self.branch.name)
+    }
+
     /// The OCI runtime for engines: on a machine that may not raise limits, a script that asks for less.
     pub(crate) fn runc_for_engines(&self) -> anyhow::Result<PathBuf> {
         let runc = need("runc")?;
@@ -140,6 +161,8 @@ pub struct Container {
     pub cgroup: String,
     /// User of its programs.
     pub user: u32,
+    /// Its users have other numbers on the machine: [`on_host`].
+    pub rootless: bool,
 }
 
 /// An engine, for whoever wants to speak with it.
@@ -153,6 +176,8 @@ pub struct Engine {
     pub image: &'static str,
     /// Its client, without a verb.
     pub client: Command,
+    /// The cgroup that it is to put containers into.
+    pub parent: String,
 }
 
 /// What a runtime can do. When it goes, its containers go, then its daemons.
@@ -226,6 +251,7 @@ pub fn open(kind: Kind, env: &Rc<Env>) -> anyhow::Result<Result<Box<dyn Runtime>
         Kind::Youki => Box::new(youki::open(env)?),
         Kind::Docker => Box::new(docker::Docker::open(env)?),
         Kind::Podman => Box::new(podman::Podman::open(env)?),
+        Kind::PodmanRootless => Box::new(rootless::Rootless::open(env, Cgroups::Delegated)?),
         Kind::Containerd => Box::new(containerd::Containerd::open(env)?),
         Kind::Cri => Box::new(cri::Cri::open(env, cri::Driver::Cgroupfs)?),
     }))
@@ -242,6 +268,17 @@ pub fn open_with_devices(kind: Kind, env: &Rc<Env>) -> anyhow::Result<Result<Box
     }
 }
 
+/// Podman as a user without root whose containers have no cgroup of their own.
+///
+/// # Errors
+/// It should work here, but does not.
+pub fn open_without_cgroups(env: &Rc<Env>) -> anyhow::Result<Result<Box<dyn Runtime>, String>> {
+    if let Some(why) = missing(Kind::PodmanRootless, &env.host) {
+        return Ok(Err(why));
+    }
+    Ok(Ok(Box::new(rootless::Rootless::open(Rc::clone(env), Cgroups::Callers)?)))
+}
+
 /// Why this machine cannot have that runtime.
 pub(crate) fn missing(kind: Kind, host: &Host) -> Option<String> {
     let programs: &[&str] = match kind {
@@ -250,6 +287,7 @@ pub(crate) fn missing(kind: Kind, host: &Host) -> Option<String> {
         Kind::Youki => &[],
         Kind::Docker => &["dockerd", "docker", "runc", "tar"],
         Kind::Podman => &["podman", "conmon", "runc", "tar"],
+        Kind::PodmanRootless => &["podman", "conmon", "crun", "runc", "newuidmap", "newgidmap", "tar"],
         Kind::Containerd => &["containerd", "ctr", "runc"],
         Kind::Cri => &["containerd", "ctr", "runc", "tar", "sha256sum", "nsenter", "ip"],
     };
@@ -258,6 +296,9 @@ pub(crate) fn missing(kind: Kind, host: &Host) -> Option<String> {
     }
     if kind == Kind::Youki && youki::program().is_none() {
         return Some("youki is not installed".to_owned());
+    }
+    if kind == Kind::PodmanRootless && !host.hierarchies.iter().any(|hierarchy| hierarchy.v2) {
+        return Some("no version 2 of cgroups, of which a user could be given a branch".to_owned());
     }
     // Podman would move every process of the root cgroup, those of others included.
     let is_pure = host.hierarchies.iter().all(|hierarchy| hierarchy.v2);

@@ -107,7 +107,13 @@ impl Oci {
         }
         command.arg("--bundle").arg(bundle).arg(spec.name);
         let name = spec.name.to_owned();
-        let container = Container { id: name.clone(), cgroup: name.clone(), name, user: spec.setup.user };
+        let container = Container {
+            id: name.clone(),
+            cgroup: name.clone(),
+            name,
+            user: spec.setup.user,
+            rootless: false,
+        };
         Ok((container, command))
     }
 

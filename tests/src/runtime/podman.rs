@@ -10,7 +10,7 @@ use super::docker::run_args;
 use super::{Container, Engine, Env, Leftovers, Runtime, Spec, image, need};
 use crate::process::{self, Service};
 
-const IMAGE: &str = "localhost/bulkhead-scenarios:latest";
+pub(super) const IMAGE: &str = "localhost/bulkhead-scenarios:latest";
 
 /// Limits that a machine without CAP_SYS_RESOURCE can grant, locks in files instead of shared memory of the whole
 /// machine, no files in the journal.
@@ -103,19 +103,23 @@ impl Podman {
         let mut command = self.command();
         let id = self.folder.join(format!("id-{}", spec.name));
         command.args(["run", how]).arg("--cidfile").arg(&id);
-        run_args(&mut command, &self.env, spec);
+        run_args(&mut command, Some(&self.env.cgroup_parent()), spec);
         command.arg(IMAGE).args(spec.argv);
         self.live.push(spec.name.to_owned());
         let said = process::run(&mut command, self.env.limit)?;
         let id = fs::read_to_string(id)?.trim().to_owned();
         let cgroup = format!("libpod-{id}");
-        Ok((Container { name: spec.name.to_owned(), id, cgroup, user: spec.setup.user }, said))
+        Ok((
+            Container { name: spec.name.to_owned(), id, cgroup, user: spec.setup.user, rootless: false },
+            said,
+        ))
     }
 }
 
 impl Runtime for Podman {
     fn engine(&self) -> Option<Engine> {
-        Some(Engine { kind: "podman", socket: self.socket(), image: IMAGE, client: self.command() })
+        let parent = self.env.cgroup_parent();
+        Some(Engine { kind: "podman", socket: self.socket(), image: IMAGE, client: self.command(), parent })
     }
 
     fn restart(&mut self) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! The data as a whole: every rule is covered, every detection has its quiet twin.
 
+use super::book::Page;
 use super::*;
 
 /// What the first release has to detect: invariants and catalogue rows.

@@ -33,7 +33,7 @@ const fn tool(need: Need, probe: &'static str, packages: [&'static str; 3]) -> T
     Tool { need, probe, packages }
 }
 
-const TOOLS: [Tool; 26] = [
+const TOOLS: [Tool; 27] = [
     tool(Need::Containers, "runc", ["runc", "runc", "runc"]),
     tool(Need::Containers, "crun", ["crun", "crun", "crun"]),
     // youki is built with it.
@@ -55,6 +55,8 @@ const TOOLS: [Tool; 26] = [
         "/usr/lib/podman/aardvark-dns /usr/libexec/podman/aardvark-dns",
         ["aardvark-dns", "aardvark-dns", "aardvark-dns"],
     ),
+    // Gives the containers of a user without root their ids.
+    tool(Need::Containers, "newuidmap", ["uidmap", "shadow-utils", "shadow"]),
     tool(Need::Containers, "lxc-start", ["lxc", "lxc", "lxc"]),
     tool(Need::Containers, "systemd-nspawn", ["systemd-container", "systemd-container", "systemd"]),
     tool(Need::Containers, "bpftool", ["bpftool", "bpftool", "bpf"]),

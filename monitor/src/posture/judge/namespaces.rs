@@ -16,7 +16,8 @@ pub(in crate::posture) const G04: Check = Check {
     pss: &["baseline: Host Namespaces"],
     checklist: &[9, 10],
     what: "A namespace is the host's. Mounts: critical. Processes, network, IPC: warning; processes together with \
-           CAP_SYS_PTRACE: critical, because every process of the host can be taken over. Host name: notice. Users and \
+           CAP_SYS_PTRACE: critical, because every process of the host can be taken over, unless users have a namespace of \
+           their own. Host name: notice. Users and \
            cgroups: worth knowing, because most engines share them unless they are told otherwise. The namespace of time \
            is not judged.",
     change: "Leave --pid=host, --network=host, --ipc=host, --uts=host (hostPID, hostNetwork, hostIPC) out.",
@@ -24,12 +25,14 @@ pub(in crate::posture) const G04: Check = Check {
 };
 
 fn g04(b: &Baseline, host: &Host) -> Vec<Item> {
+    // In a user namespace of its own the capability reaches no process outside of that.
+    let may_trace = (b.effective | b.permitted) >> SYS_PTRACE & 1 == 1 && b.has_host_users(host);
     let shared = NAMESPACES.iter().filter(|(name, _)| b.shares(host, name));
     shared
         .filter_map(|(name, kind)| {
             let severity = match *name {
                 "mnt" => Severity::Critical,
-                "pid" if (b.effective | b.permitted) >> SYS_PTRACE & 1 == 1 => Severity::Critical,
+                "pid" if may_trace => Severity::Critical,
                 "pid" | "net" | "ipc" => Severity::Warning,
                 "uts" => Severity::Notice,
                 "user" | "cgroup" => Severity::Info,

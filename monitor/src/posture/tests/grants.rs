@@ -113,9 +113,12 @@ fn g04_namespaces() {
         check(&b, "G04", None);
     }
     let mut b = quiet();
-    (b.namespaces[1], b.permitted) = (2, 1 << 19);
+    (b.namespaces[1], b.namespaces[6], b.permitted) = (2, 0, 1 << 19);
     check(&b, "G04", Some((Critical, &["pid namespace [config.json /linux/namespaces/1]"])));
     check(&b, "X-namespace", Some((Critical, &["pid namespace [config.json /linux/namespaces/1]"])));
+    // The capability counts for nobody who is outside of its own namespace of users.
+    b.namespaces[6] = 17;
+    check(&b, "G04", Some((Warning, &["pid namespace [config.json /linux/namespaces/1]"])));
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn cases() -> Vec<Case> {
 /// device's place is in the way of the device.
 const NOT_BY_YOUKI: [&str; 2] = ["cgroups to be read", "/dev/null is another device"];
 
-fn can_make(kind: Kind, case: &Case) -> bool {
+pub(super) fn can_make(kind: Kind, case: &Case) -> bool {
     kind != Kind::Youki || !NOT_BY_YOUKI.contains(&case.name)
 }
 
@@ -162,6 +162,10 @@ pub(in crate::run) fn cases_of(kind: Kind) -> Vec<Case> {
             config["linux"]["rootfsPropagation"] = "rslave".into();
         });
     }
+    // What it would be critical to give is given within the user's own namespace of users.
+    for case in cases.iter_mut().filter(|_| kind == Kind::PodmanRootless) {
+        case.wanted = rootless(case.name, case.wanted);
+    }
     // It gives a user who is not root what was added, not just leave to gain it.
     for case in cases.iter_mut().filter(|case| kind == Kind::Podman && case.setup.user != 0) {
         if !case.setup.caps.is_empty() {
@@ -169,6 +173,19 @@ pub(in crate::run) fn cases_of(kind: Kind) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// What is said where ids are mapped, if it is not the same.
+fn rootless(case: &str, otherwise: Verdicts) -> Verdicts {
+    match case {
+        "root" => &[],
+        "privileged" => {
+            &[("G01", "notice"), ("G02", "notice"), ("G07", "warning"), ("G11", "notice"), ("G12", "notice")]
+        }
+        "capability in the bounding set" => &[("G02", "notice")],
+        "host pid and ptrace" => &[("G04", "warning"), ("G02", "notice")],
+        _ => otherwise,
+    }
 }
 
 /// Why the cases cannot be made with this runtime, if they cannot.
@@ -267,100 +284,14 @@ fn careful(config: &mut Value, _: &str) {
     config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20 });
 }
 
-/// Containers that are not what their configuration declares.
-pub(in crate::run) fn differences(kind: Kind) -> Vec<Case> {
-    if !kind.is_direct() {
-        return Vec::new();
-    }
-    let user = || Setup { user: 1000, seccomp: true, ..Setup::default() };
-    let case = |name, setup, wanted| Case { name, setup, wanted, without: &[] };
-    let mut cases = vec![
-        case(
-            "a mask that is missing and a mount that leads elsewhere",
-            Setup {
-                altered: Some(|config, work| {
-                    push(&mut config["linux"]["maskedPaths"], "/proc/version".into());
-                    if let Some(mount) = config["mounts"].as_array_mut().and_then(|mounts| mounts.last_mut())
-                    {
-                        mount["source"] = work.into();
-                    }
-                }),
-                mounts: vec![Bind { host: "{work}/rootfs".to_owned(), at: "/data".to_owned() }],
-                ..user()
-            },
-            &[("X-masks", "critical"), ("X-mount", "warning")],
-        ),
-        case(
-            "/dev/null is another device",
-            Setup {
-                // Without masks, which a runtime makes of it.
-                config: Some(|config, _| {
-                    config["linux"]["maskedPaths"] = json!([]);
-                    push(
-                        &mut config["mounts"],
-                        json!({ "destination": "/dev/null", "type": "bind", "source": "/dev/zero", "options": ["bind"] }),
-                    );
-                }),
-                ..user()
-            },
-            &[("G11", "warning"), ("X-devices", "critical")],
-        ),
-        case(
-            "a capability that nobody declared",
-            Setup {
-                altered: Some(|config, _| {
-                    let sets = config["process"]["capabilities"].as_object_mut();
-                    for set in
-                        sets.into_iter().flat_map(|sets| sets.values_mut()).filter_map(Value::as_array_mut)
-                    {
-                        set.retain(|name| name != "CAP_KILL");
-                    }
-                }),
-                user: 0,
-                ..user()
-            },
-            &[("G03", "notice"), ("X-capabilities", "critical")],
-        ),
-        case(
-            "a namespace that is the host's",
-            Setup {
-                config: Some(|config, _| leave_out(config, "ipc")),
-                altered: Some(|config, _| push(&mut config["linux"]["namespaces"], json!({ "type": "ipc" }))),
-                ..user()
-            },
-            &[("G04", "warning"), ("X-namespace", "critical")],
-        ),
-        case(
-            "a filter that is not there",
-            Setup {
-                altered: Some(|config, _| {
-                    config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
-                }),
-                seccomp: false,
-                ..user()
-            },
-            &[("G07", "warning"), ("X-seccomp", "critical")],
-        ),
-    ];
-    // Few machines have AppArmor on; of the guests one has.
-    let apparmor = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
-    if apparmor.is_ok_and(|enabled| enabled.starts_with('Y')) {
-        let altered: Change = |config, _| config["process"]["apparmorProfile"] = "harmless".into();
-        let setup = Setup { altered: Some(altered), ..user() };
-        cases.push(case("a label that is not in force", setup, &[("X-label", "critical")]));
-    }
-    cases.retain(|case| can_make(kind, case));
-    cases
-}
-
-fn push(list: &mut Value, item: Value) {
+pub(super) fn push(list: &mut Value, item: Value) {
     if let Some(list) = list.as_array_mut() {
         list.push(item);
     }
 }
 
 /// Takes a namespace out: the host's is shared.
-fn leave_out(config: &mut Value, kind: &str) {
+pub(super) fn leave_out(config: &mut Value, kind: &str) {
     if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
         list.retain(|namespace| namespace["type"] != kind);
     }
@@ -378,6 +309,7 @@ pub(in crate::run) fn judge(case: &Case, kind: Kind, object: &Value) -> anyhow::
         let items = finding["items"].as_array().context("no items")?;
         ensure!(items.iter().all(|item| item["source"].as_str().is_some_and(|s| !s.is_empty())), "no source");
     }
+    ensure!(kind != Kind::PodmanRootless || !got.contains_key("G03"), "his root is not the machine's: G03");
     let is_direct = kind.is_direct();
     let root = (case.setup.user == 0).then_some(&("G03", "notice"));
     let usual = USUAL.iter().chain(root).filter(|(id, _)| is_direct && !case.without.contains(id));

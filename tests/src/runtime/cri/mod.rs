@@ -252,6 +252,7 @@ impl Cri {
             cgroup: self.driver.cgroup(qos, &uid, &made.id),
             id: made.id,
             user: spec.setup.user,
+            rootless: false,
         };
         Ok(Pod { name: spec.name.to_owned(), uid, qos, sandbox, container })
     }

@@ -1,0 +1,299 @@
+//! Podman as a user without root, with a home, a runtime directory and a branch of cgroups of that user's own. The user
+//! exists in the mount namespace of what is run as him, and nowhere else.
+
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::mount::{MountFlags, MountPropagationFlags};
+use rustix::thread::UnshareFlags;
+
+use super::docker::run_args;
+use super::podman::IMAGE;
+use super::{Container, Engine, Env, Runtime, Spec, image, need};
+use crate::process::{self, Service};
+
+/// His number. Nobody of the machine's own has it: distributions give out lower ones, and systemd higher ones.
+pub const USER: u32 = 60_123;
+/// First of the numbers that his containers' users have, and how many there are.
+const SUBORDINATES: (u32, u32) = (1_000_000, 65_536);
+/// Files of the machine that name users, and what is added to them in his mount namespace.
+const FILES: [(&str, &str); 4] = [
+    ("passwd", "bulkhead:x:60123:60123::@HOME@:/bin/sh\n"),
+    ("group", "bulkhead:x:60123:\n"),
+    ("subuid", "bulkhead:@SUBORDINATES@\n"),
+    ("subgid", "bulkhead:@SUBORDINATES@\n"),
+];
+/// Where his containers' cgroups are, in his view.
+const PARENT: &str = "/containers";
+
+/// As for Podman as root; he may raise no limit, and has no other session than this one.
+const CONFIGURATION: &str = r#"
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+pids_limit = 0
+log_driver = "k8s-file"
+[network]
+network_backend = "netavark"
+[engine]
+runtime = "@RUNTIME@"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+"#;
+const STORAGE: &str = "[storage]\ndriver = \"overlay\"\n";
+
+/// The number that a user of his containers has on the machine.
+pub fn on_host(user: i64) -> i64 {
+    match user {
+        0 => USER.into(),
+        _ => i64::from(SUBORDINATES.0) + user - 1,
+    }
+}
+
+/// What of cgroups is his.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cgroups {
+    /// A branch of version 2, as a login with systemd is given: each container has a cgroup of its own.
+    Delegated,
+    /// None: containers stay in the cgroup that he is in, as they do with version 1.
+    Callers,
+}
+
+#[derive(Debug)]
+pub(super) struct Rootless {
+    env: Rc<Env>,
+    program: PathBuf,
+    folder: PathBuf,
+    cgroups: Cgroups,
+    /// His cgroup.
+    branch: PathBuf,
+    live: Vec<String>,
+    service: Option<Service>,
+}
+
+impl Rootless {
+    pub(super) fn open(env: Rc<Env>, cgroups: Cgroups) -> anyhow::Result<Self> {
+        // crun makes no cgroups beside those of version 1, and says so.
+        let (name, runtime) = match cgroups {
+            Cgroups::Delegated => ("rootless", "crun"),
+            Cgroups::Callers => ("rootless-callers", "runc"),
+        };
+        let (folder, branch) = (env.work.join(name), env.branch.home.join(name));
+        fs::create_dir_all(&folder)?;
+        let mut own = fs::DirBuilder::new();
+        own.mode(0o700);
+        for name in ["home", "run"] {
+            own.create(folder.join(name))?;
+            chown(folder.join(name), Some(USER), Some(USER))?;
+        }
+        let home = folder.join("home").display().to_string();
+        let subordinates = format!("{}:{}", SUBORDINATES.0, SUBORDINATES.1);
+        for (name, more) in FILES {
+            let known = fs::read_to_string(Path::new("/etc").join(name)).unwrap_or_default();
+            let more = more.replace("@HOME@", &home).replace("@SUBORDINATES@", &subordinates);
+            fs::write(folder.join(name), format!("{known}{more}"))?;
+        }
+        fs::write(folder.join("containers.conf"), CONFIGURATION.replace("@RUNTIME@", runtime))?;
+        fs::write(folder.join("storage.conf"), STORAGE)?;
+        fs::create_dir(&branch).with_context(|| format!("cannot make {}", branch.display()))?;
+        if cgroups == Cgroups::Delegated {
+            fs::create_dir(branch.join("login"))?;
+            for place in [branch.clone(), branch.join("login")] {
+                delegate(&place)?;
+            }
+        }
+        let program = need("podman")?;
+        let mut podman = Self { env, program, folder, cgroups, branch, live: Vec::new(), service: None };
+        let image = image(&podman.env)?;
+        fs::set_permissions(&image, fs::Permissions::from_mode(0o644))?;
+        let mut import = podman.command()?;
+        process::run(import.arg("import").arg("--quiet").arg(image).arg(IMAGE), podman.env.limit)?;
+        podman.service = Some(podman.serve()?);
+        Ok(podman)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join("run/podman/podman.sock")
+    }
+
+    fn serve(&self) -> anyhow::Result<Service> {
+        let socket = self.socket();
+        if socket.exists() {
+            fs::remove_file(&socket)?;
+        }
+        let mut command = self.command()?;
+        command.args(["system", "service", "--time", "0"]);
+        let mut service = Service::start(&mut command, &self.folder.join("log"))?;
+        service.wait_until(self.env.limit, || UnixStream::connect(&socket).is_ok())?;
+        Ok(service)
+    }
+
+    /// Podman's, as him.
+    fn command(&self) -> anyhow::Result<Command> {
+        let mut command = Command::new(&self.program);
+        command.env_clear();
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("HOME", self.folder.join("home")).env("XDG_RUNTIME_DIR", self.folder.join("run"));
+        command.env("CONTAINERS_CONF", self.folder.join("containers.conf"));
+        command.env("CONTAINERS_STORAGE_CONF", self.folder.join("storage.conf"));
+        command.current_dir(self.folder.join("home")).arg("--cgroup-manager=cgroupfs");
+        become_user(&mut command, &self.folder, &self.branch, self.cgroups)?;
+        Ok(command)
+    }
+
+    fn run(&mut self, spec: &Spec<'_>, how: &str) -> anyhow::Result<(Container, String)> {
+        let mut command = self.command()?;
+        let id = self.folder.join(format!("home/id-{}", spec.name));
+        command.args(["run", how]).arg("--cidfile").arg(&id);
+        let parent = (self.cgroups == Cgroups::Delegated).then_some(PARENT);
+        run_args(&mut command, parent, spec);
+        command.arg(IMAGE).args(spec.argv);
+        self.live.push(spec.name.to_owned());
+        let said = process::run(&mut command, self.env.limit)?;
+        let id = fs::read_to_string(id)?.trim().to_owned();
+        let cgroup = match self.cgroups {
+            Cgroups::Delegated => format!("rootless{PARENT}/libpod-{id}"),
+            Cgroups::Callers => "rootless-callers".to_owned(),
+        };
+        Ok((
+            Container { name: spec.name.to_owned(), id, cgroup, user: spec.setup.user, rootless: true },
+            said,
+        ))
+    }
+}
+
+/// Gives a cgroup to the user, as systemd does.
+fn delegate(cgroup: &Path) -> anyhow::Result<()> {
+    for name in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+        chown(cgroup.join(name), Some(USER), Some(USER))
+            .with_context(|| format!("cannot give {} away", cgroup.join(name).display()))?;
+    }
+    Ok(())
+}
+
+/// The process goes to the user's cgroup, to a mount namespace in which the machine knows him, and becomes him. Where
+/// cgroups are delegated, his branch is the root of all that it sees: Podman would otherwise see one of version 1.
+#[expect(unsafe_code, reason = "pre_exec")]
+fn become_user(command: &mut Command, folder: &Path, branch: &Path, cgroups: Cgroups) -> anyhow::Result<()> {
+    let procs = |cgroup: &Path| OpenOptions::new().write(true).open(cgroup.join("cgroup.procs"));
+    let outer = procs(branch)?;
+    let login: Option<File> = match cgroups {
+        Cgroups::Delegated => Some(procs(&branch.join("login"))?),
+        Cgroups::Callers => None,
+    };
+    let mut binds = Vec::new();
+    for (name, _) in FILES {
+        let place = Path::new("/etc").join(name);
+        // Nothing that is missing can be mounted over.
+        OpenOptions::new().append(true).create(true).open(&place)?;
+        let c = |path: &Path| CString::new(path.as_os_str().as_bytes());
+        binds.push((c(&folder.join(name))?, c(&place)?));
+    }
+    let enter = move || {
+        (&outer).write_all(b"0")?;
+        let view = if login.is_some() { UnshareFlags::NEWCGROUP } else { UnshareFlags::empty() };
+        // SAFETY: the new process has one thread, and is to share nothing.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS | view) }?;
+        rustix::mount::mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+        if let Some(login) = &login {
+            rustix::mount::mount(c"cgroup2", c"/sys/fs/cgroup", c"cgroup2", MountFlags::empty(), None)?;
+            let mut login: &File = login;
+            login.write_all(b"0")?;
+        }
+        for (from, to) in &binds {
+            rustix::mount::mount_bind(from.as_c_str(), to.as_c_str())?;
+        }
+        give_up_root()
+    };
+    // SAFETY: only system calls are made, with strings and files that are there already.
+    unsafe {
+        command.pre_exec(enter);
+    }
+    Ok(())
+}
+
+/// Becomes the user for good.
+#[expect(unsafe_code, reason = "setresuid(2) for a process, of which there is but one thread")]
+fn give_up_root() -> io::Result<()> {
+    let check = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    // SAFETY: no pointer is read, as there are no groups.
+    check(unsafe { libc::setgroups(0, std::ptr::null()) })?;
+    // SAFETY: numbers go in, and a status comes back.
+    check(unsafe { libc::setresgid(USER, USER, USER) })?;
+    // SAFETY: the same.
+    check(unsafe { libc::setresuid(USER, USER, USER) })
+}
+
+impl Runtime for Rootless {
+    fn engine(&self) -> Option<Engine> {
+        let client = self.command().ok()?;
+        Some(Engine {
+            kind: "podman",
+            socket: self.socket(),
+            image: IMAGE,
+            client,
+            parent: PARENT.to_owned(),
+        })
+    }
+
+    fn restart(&mut self) -> anyhow::Result<()> {
+        self.service = None;
+        self.service = Some(self.serve()?);
+        Ok(())
+    }
+
+    fn start(&mut self, spec: &Spec<'_>) -> anyhow::Result<Container> {
+        Ok(self.run(spec, "--detach")?.0)
+    }
+
+    fn run_once(&mut self, spec: &Spec<'_>) -> anyhow::Result<(Container, String)> {
+        let done = self.run(spec, "--rm")?;
+        self.live.retain(|live| live != spec.name);
+        Ok(done)
+    }
+
+    fn exec(&mut self, container: &Container, argv: &[String]) -> anyhow::Result<Command> {
+        let mut command = self.command()?;
+        command.args(["exec", "--interactive", &container.id]).args(argv);
+        Ok(command)
+    }
+
+    fn stop(&mut self, container: &Container) -> anyhow::Result<()> {
+        self.live.retain(|live| *live != container.name);
+        let mut command = self.command()?;
+        process::run(command.args(["rm", "--force", "--time", "0", &container.id]), self.env.limit)?;
+        Ok(())
+    }
+}
+
+impl Drop for Rootless {
+    fn drop(&mut self) {
+        for name in std::mem::take(&mut self.live) {
+            if let Ok(mut command) = self.command() {
+                let _ = command.args(["rm", "--force", "--time", "0", &name]).output();
+            }
+        }
+        self.service = None;
+        // Podman leaves a process that holds his user namespace; all in his cgroup is his, and ours.
+        let _ = fs::write(self.branch.join("cgroup.kill"), "1");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while fs::read_to_string(self.branch.join("cgroup.events"))
+            .is_ok_and(|events| events.contains("populated 1"))
+            && Instant::now() < deadline
+        {
+            std::thread::yield_now();
+        }
+        crate::cgroups::remove_tree(&self.branch);
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
