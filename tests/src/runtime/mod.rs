@@ -300,6 +300,11 @@ pub(crate) fn missing(kind: Kind, host: &Host) -> Option<String> {
     if kind == Kind::PodmanRootless && !host.hierarchies.iter().any(|hierarchy| hierarchy.v2) {
         return Some("no version 2 of cgroups, of which a user could be given a branch".to_owned());
     }
+    if kind == Kind::PodmanRootless
+        && let Some(why) = rootless::refused()
+    {
+        return Some(why);
+    }
     // Podman would move every process of the root cgroup, those of others included.
     let is_pure = host.hierarchies.iter().all(|hierarchy| hierarchy.v2);
     (kind == Kind::Podman && is_pure && !in_own_cgroup())

@@ -79,6 +79,8 @@ pub(super) struct Rootless {
     branch: PathBuf,
     live: Vec<String>,
     service: Option<Service>,
+    /// Files of the machine that were missing, and have nothing in them.
+    made: Vec<PathBuf>,
 }
 
 impl Rootless {
@@ -113,7 +115,16 @@ impl Rootless {
             }
         }
         let program = need("podman")?;
-        let mut podman = Self { env, program, folder, cgroups, branch, live: Vec::new(), service: None };
+        // What is missing cannot be mounted over.
+        let mut made = Vec::new();
+        for place in FILES.map(|(name, _)| Path::new("/etc").join(name)) {
+            if !place.exists() {
+                File::create_new(&place)?;
+                made.push(place);
+            }
+        }
+        let mut podman =
+            Self { env, program, folder, cgroups, branch, live: Vec::new(), service: None, made };
         let image = image(&podman.env)?;
         fs::set_permissions(&image, fs::Permissions::from_mode(0o644))?;
         let mut import = podman.command()?;
@@ -146,6 +157,7 @@ impl Rootless {
         command.env("HOME", self.folder.join("home")).env("XDG_RUNTIME_DIR", self.folder.join("run"));
         command.env("CONTAINERS_CONF", self.folder.join("containers.conf"));
         command.env("CONTAINERS_STORAGE_CONF", self.folder.join("storage.conf"));
+        command.env("TMPDIR", self.folder.join("run"));
         command.current_dir(self.folder.join("home")).arg("--cgroup-manager=cgroupfs");
         become_user(&mut command, &self.folder, &self.branch, self.cgroups)?;
         Ok(command)
@@ -172,6 +184,20 @@ impl Rootless {
     }
 }
 
+/// Why this machine lets no user make a user namespace, if it does not.
+pub(super) fn refused() -> Option<String> {
+    let closed = [
+        ("/proc/sys/user/max_user_namespaces", "0"),
+        ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
+        ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
+    ];
+    let is_closed = |(file, no): &(&str, &str)| fs::read_to_string(file).is_ok_and(|text| text.trim() == *no);
+    closed
+        .into_iter()
+        .find(is_closed)
+        .map(|(file, no)| format!("no user namespaces for users: {file} is {no}"))
+}
+
 /// Gives a cgroup to the user, as systemd does.
 fn delegate(cgroup: &Path) -> anyhow::Result<()> {
     for name in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
@@ -193,11 +219,8 @@ fn become_user(command: &mut Command, folder: &Path, branch: &Path, cgroups: Cgr
     };
     let mut binds = Vec::new();
     for (name, _) in FILES {
-        let place = Path::new("/etc").join(name);
-        // Nothing that is missing can be mounted over.
-        OpenOptions::new().append(true).create(true).open(&place)?;
         let c = |path: &Path| CString::new(path.as_os_str().as_bytes());
-        binds.push((c(&folder.join(name))?, c(&place)?));
+        binds.push((c(&folder.join(name))?, c(&Path::new("/etc").join(name))?));
     }
     let enter = move || {
         (&outer).write_all(b"0")?;
@@ -206,6 +229,8 @@ fn become_user(command: &mut Command, folder: &Path, branch: &Path, cgroups: Cgr
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS | view) }?;
         rustix::mount::mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         if let Some(login) = &login {
+            // Between the two: a file system is not mounted over itself.
+            rustix::mount::mount(c"tmpfs", c"/sys/fs/cgroup", c"tmpfs", MountFlags::empty(), None)?;
             rustix::mount::mount(c"cgroup2", c"/sys/fs/cgroup", c"cgroup2", MountFlags::empty(), None)?;
             let mut login: &File = login;
             login.write_all(b"0")?;
@@ -295,5 +320,8 @@ impl Drop for Rootless {
         }
         crate::cgroups::remove_tree(&self.branch);
         let _ = fs::remove_dir_all(&self.folder);
+        for file in self.made.iter().filter(|file| fs::metadata(file).is_ok_and(|file| file.len() == 0)) {
+            let _ = fs::remove_file(file);
+        }
     }
 }

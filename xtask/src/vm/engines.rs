@@ -13,14 +13,14 @@ use crate::say;
 use crate::setup;
 
 /// Those of the scenario runner that are engines, and the runtime that is in no other guest.
-pub(crate) const RUNTIMES: &str = "docker,podman,containerd,cri,youki";
+pub(crate) const RUNTIMES: &str = "docker,podman,podman-rootless,containerd,cri,youki";
 
 /// Docker starts nothing where it cannot load its profile, and the suite's acts are those that the profile refuses.
 pub(crate) const APPEND: &str = "apparmor=0";
 
 /// What they consist of: where it is found, one of several where distributions differ, divided by spaces, and where the
 /// guest has it, if elsewhere.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 15] = [
     ("dockerd", ""),
     // A newer client than the engine may come first in the path.
     ("/usr/bin/docker docker", "/usr/bin/docker"),
@@ -29,6 +29,9 @@ const FILES: [(&str, &str); 13] = [
     ("containerd-shim-runc-v2", ""),
     ("ctr", ""),
     ("podman", ""),
+    // What gives the containers of a user without root their ids.
+    ("newuidmap", ""),
+    ("newgidmap", ""),
     ("conmon /usr/libexec/podman/conmon", "/usr/bin/conmon"),
     ("/usr/lib/podman/netavark /usr/libexec/podman/netavark", ""),
     // Only because Podman looks for it.
