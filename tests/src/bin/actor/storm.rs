@@ -1,13 +1,17 @@
 //! Floods, and break-outs at a steady pace in the middle of them.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::sys::{self, Ret, plain};
 use crate::{Usage, Words};
 
 /// Acts between two looks at the clock.
-const BATCH: u32 = 64;
+const BATCH: u32 = 128;
+/// Dear ones of them.
+const DEAR: u32 = 2;
+/// Nobody listens there.
+const NOBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
 
 pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
     Ok(Some(match verb {
@@ -25,19 +29,23 @@ pub(crate) fn act(verb: &str, words: &mut Words) -> Result<Option<Ret>, Usage> {
 fn storm(time: Duration) -> Ret {
     let end = Instant::now() + time;
     let repeat = move |act: &dyn Fn()| {
+        // To say whom a datagram would be for is the cheapest act that is an event: many for each dear one.
+        let datagrams = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
         let mut done = 0;
         while Instant::now() < end {
             for _ in 0..BATCH {
+                let _ = datagrams.as_ref().map(|socket| socket.connect(NOBODY));
+            }
+            for _ in 0..DEAR {
                 act();
             }
-            done += i64::from(BATCH);
+            done += i64::from(BATCH + DEAR);
         }
         done
     };
     let calls = std::thread::spawn(move || {
-        // Nobody listens there: a refusal is quick, and an event all the same.
-        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        repeat(&|| drop((TcpStream::connect(nobody), std::fs::File::open("/etc/passwd"))))
+        // A refusal is quick, and an event all the same.
+        repeat(&|| drop((TcpStream::connect(NOBODY), std::fs::File::open("/etc/passwd"))))
     });
     let forks = repeat(&|| {
         fork(|| {});
