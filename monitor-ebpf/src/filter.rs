@@ -10,7 +10,7 @@ use crate::emit::{Ring, reserve};
 use crate::kernel::task::Task;
 use crate::kernel::{Known, Object, Ptr, cgroup, ns};
 use crate::listed;
-use crate::maps::{CGROUPS, TASKS, config, count, daemon_pid};
+use crate::maps::{CGROUPS, TASKS, config, count, daemon_pid, task_key};
 use crate::state;
 
 /// `BPF_NOEXIST`.
@@ -140,7 +140,7 @@ pub(crate) fn is_daemon(task: Task<Known>) -> bool {
 #[inline(always)]
 pub(crate) fn entry(tid: u32) -> Option<TaskEntry> {
     // SAFETY: the entry is copied at once; a concurrent writer changes single fields only.
-    unsafe { TASKS.get(&tid) }.copied()
+    unsafe { TASKS.get(&task_key(tid)) }.copied()
 }
 
 /// The container that a cgroup belongs to.
@@ -162,7 +162,7 @@ pub(crate) fn container_of_task(task: Task) -> u64 {
 /// Writes a task's entry; a full map is counted.
 #[inline(always)]
 pub(crate) fn put(tid: u32, entry: &TaskEntry) {
-    if TASKS.insert(&tid, entry, 0).is_err() {
+    if TASKS.insert(&task_key(tid), entry, 0).is_err() {
         count(Counter::TasksFull);
     }
 }
@@ -184,7 +184,7 @@ pub(crate) fn adopt(task: Task, tid: u32, container: u64) {
         ..TaskEntry::default()
     };
     // EEXIST means that another CPU was first, which is as good.
-    if let Err(errno) = TASKS.insert(&tid, &entry, NOEXIST)
+    if let Err(errno) = TASKS.insert(&task_key(tid), &entry, NOEXIST)
         && errno != -17
     {
         count(Counter::TasksFull);
@@ -197,7 +197,7 @@ pub(crate) fn compare<P: Object>(subject: &Subject, task: Task<P>) {
     if subject.runtime || subject.container == 0 {
         return;
     }
-    let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return };
+    let Some(entry) = TASKS.get_ptr_mut(&task_key(subject.tid)) else { return };
     let now = listed::digest(task);
     // SAFETY: a live map value; this task is the only one to write its entry.
     let before = unsafe { (*entry).state };
@@ -216,7 +216,7 @@ pub(crate) fn compare_confined(subject: &Subject) {
     if subject.runtime || subject.container == 0 {
         return;
     }
-    let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return };
+    let Some(entry) = TASKS.get_ptr_mut(&task_key(subject.tid)) else { return };
     let now = Task::known().confined();
     // SAFETY: a live map value; this task is the only one to write its entry.
     let before = unsafe { core::mem::replace(&mut (*entry).confined, now) };
@@ -233,7 +233,7 @@ pub(crate) fn compare_creds<P: Object>(subject: &Subject, task: Task<P>) {
     if subject.runtime || subject.container == 0 {
         return;
     }
-    let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return };
+    let Some(entry) = TASKS.get_ptr_mut(&task_key(subject.tid)) else { return };
     // SAFETY: a live map value.
     let (flags, old_uid, old_euid) = unsafe { ((*entry).flags, (*entry).uid, (*entry).euid) };
     if flags & task_flags::CREDS == 0 {
@@ -251,7 +251,7 @@ pub(crate) fn compare_creds<P: Object>(subject: &Subject, task: Task<P>) {
 pub(crate) fn report_creds(subject: &Subject, op: u32, ret: i32, wanted: u32) {
     let cred = subject.task.cred();
     let mut old = (cred.uid, cred.euid, cred.suid, cred.cap_permitted);
-    if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
+    if let Some(entry) = TASKS.get_ptr_mut(&task_key(subject.tid)) {
         // SAFETY: a live map value; this task is the only one to write its entry.
         unsafe {
             if (*entry).flags & task_flags::CREDS != 0 {

@@ -6,7 +6,7 @@ use monitor_common::policy::{TaskEntry, task_flags};
 
 use crate::kernel::task::Task;
 use crate::kernel::{Known, Object, Ptr, forget, mount};
-use crate::maps::TASKS;
+use crate::maps::{TASKS, task_key};
 
 /// The current task and its entry, looked up once for everything that is asked of them. Not for programs of cgroups.
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ impl Listed {
     /// `None` if it has none. `task` is the current one.
     #[inline(always)]
     pub(crate) fn of(task: Task<Known>) -> Option<Self> {
-        TASKS.get_ptr_mut(&task.tid()).map(|entry| Self { task, entry })
+        TASKS.get_ptr_mut(&task_key(task.tid())).map(|entry| Self { task, entry })
     }
 
     #[inline(always)]

@@ -34,9 +34,16 @@ pub(crate) static CONTAINERS: HashMap<u64, ContainerEntry, 8_192> = HashMap::new
 #[btf_map]
 pub(crate) static STORAGE: HashMap<u64, u64, 16_384> = HashMap::new();
 
-/// Tasks of containers and of trusted runtimes: 32,768 is the default `pid_max`.
+/// Tasks of containers and of trusted runtimes: 32,768 is the default `pid_max`. By [`task_key`].
 #[btf_map]
-pub(crate) static TASKS: HashMap<u32, TaskEntry, 32_768> = HashMap::new();
+pub(crate) static TASKS: HashMap<u64, TaskEntry, 32_768> = HashMap::new();
+
+/// A thread's key in [`TASKS`]: the kernel compares keys of eight bytes at once, and those of four one by one (`memcmp()`,
+/// `lib/string.c`), at every look-up.
+#[inline(always)]
+pub(crate) fn task_key(tid: u32) -> u64 {
+    u64::from(tid)
+}
 
 /// Threads of containers, but for the first ones of their processes, that died of a signal. Whoever reads of one in the kernel's log asks
 /// whose it was; one that others have pushed out costs a fault of the kernel its container.

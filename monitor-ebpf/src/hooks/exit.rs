@@ -10,7 +10,7 @@ use monitor_common::twice as number;
 use crate::emit::{Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
-use crate::maps::{DEAD_THREADS, TASKS};
+use crate::maps::{DEAD_THREADS, TASKS, task_key};
 use crate::twice;
 
 /// `TP_PROTO(struct task_struct *p)`, from 6.16 on with `bool group_dead`; kernel
@@ -51,6 +51,6 @@ fn try_exit() -> Option<()> {
             out.submit(&subject, 0);
         }
     }
-    let _ = TASKS.remove(&subject.tid);
+    let _ = TASKS.remove(&task_key(subject.tid));
     Some(())
 }

@@ -10,7 +10,7 @@ use monitor_common::policy::task_flags;
 use crate::emit::{PATH_MAX, Ring, STRING_MAX, reserve};
 use crate::filter::Subject;
 use crate::kernel::{Ptr, file, mount, overlay};
-use crate::maps::TASKS;
+use crate::maps::{TASKS, task_key};
 use crate::{preempt, watch};
 
 /// `PROT_WRITE`, `PROT_EXEC` (kernel `include/uapi/asm-generic/mman-common.h`).
@@ -129,7 +129,7 @@ fn file_kind(subject: &Subject, record: &Memory) -> Option<u32> {
 /// `None` if this program has been reported for it.
 #[inline(always)]
 pub(crate) fn once(subject: &Subject, flag: u32) -> Option<()> {
-    let entry = TASKS.get_ptr_mut(&subject.tid)?;
+    let entry = TASKS.get_ptr_mut(&task_key(subject.tid))?;
     // SAFETY: a live map value; this task is the only one to write its entry.
     unsafe {
         if (*entry).flags & flag != 0 {

@@ -15,7 +15,7 @@ use crate::emit::{PATH_MAX, Ring, reserve};
 use crate::filter::{self, Subject};
 use crate::kernel::task::Task;
 use crate::kernel::{Known, Object as _, Ptr, cgroup, file, forget, mount, ns, overlay};
-use crate::maps::{CONTAINERS, TASKS, config, daemon_pid};
+use crate::maps::{CONTAINERS, TASKS, config, daemon_pid, task_key};
 use crate::{listed, state, storage, twice};
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
@@ -52,7 +52,7 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
         && let Some(moved) = filter::entry(old_tid)
     {
         filter::put(subject.tid, &moved);
-        let _ = TASKS.remove(&old_tid);
+        let _ = TASKS.remove(&task_key(old_tid));
     }
     let as_runtime = trust::task_flags(trusted(inode));
     let (subject, how) = match Subject::current() {
@@ -77,7 +77,7 @@ fn try_exec(old_tid: u32, bprm: Ptr) -> Option<()> {
         }
         _ => {
             let entry = how == transition::ENTRY;
-            if let Some(entered) = TASKS.get_ptr_mut(&subject.tid) {
+            if let Some(entered) = TASKS.get_ptr_mut(&task_key(subject.tid)) {
                 let how = if entry { task_flags::ENTERED } else { task_flags::JOINED };
                 // SAFETY: a live map value; this task is the only one to write its entry.
                 unsafe { (*entered).flags |= how };
@@ -128,7 +128,7 @@ fn try_exec_record(bprm: Ptr) -> Option<()> {
         && mount_inum(executable) == config!(host_mnt_ns)
     {
         // A helper of the runtime on the host: from here on it is a host process like any other.
-        let _ = TASKS.remove(&subject.tid);
+        let _ = TASKS.remove(&task_key(subject.tid));
     }
     Some(())
 }
@@ -136,7 +136,7 @@ fn try_exec_record(bprm: Ptr) -> Option<()> {
 /// What the exec made of the task, as [`process_exec`] left it in its entry.
 #[inline(always)]
 fn take_transition(tid: u32) -> u32 {
-    let Some(entry) = TASKS.get_ptr_mut(&tid) else { return transition::NONE };
+    let Some(entry) = TASKS.get_ptr_mut(&task_key(tid)) else { return transition::NONE };
     // SAFETY: a live map value; this task is the only one to write its entry.
     let flags = unsafe { (*entry).flags };
     // SAFETY: as above.
@@ -222,7 +222,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32, strings
     let task = subject.task;
     let cred = task.cred_ptr();
     let (mut known, mut old_euid, mut old_permitted) = (false, 0, 0);
-    if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
+    if let Some(entry) = TASKS.get_ptr_mut(&task_key(subject.tid)) {
         // SAFETY: a live map value.
         unsafe {
             known = (*entry).flags & task_flags::CREDS != 0;
@@ -277,7 +277,7 @@ fn report_exec(subject: &Subject, executable: Ptr, inode: Ptr, how: u32, strings
         out.submit(subject, 0);
         stale = 0;
     }
-    if let Some(entry) = TASKS.get_ptr_mut(&subject.tid) {
+    if let Some(entry) = TASKS.get_ptr_mut(&task_key(subject.tid)) {
         // SAFETY: a live map value; this task is the only one to write its entry.
         unsafe {
             (*entry).uid = cred.read(F::CredUid);

@@ -12,7 +12,7 @@ use crate::filter::{self, Subject};
 use crate::kernel::sock::{self, AF_ALG, AF_INET, AF_INET6, AF_UNIX, AF_VSOCK};
 use crate::kernel::task::Task;
 use crate::kernel::{Ptr, Zeroable, read_kernel, read_user};
-use crate::maps::{ADDRESSES, TASKS};
+use crate::maps::{ADDRESSES, TASKS, task_key};
 use crate::preempt;
 
 /// `sun_path` of `struct sockaddr_un` (man 7 unix).
@@ -130,7 +130,7 @@ fn add_peer(out: &mut Out<Socket, TAIL>, socket: Ptr) {
 /// Takes back what a program at the root of cgroup v2 has told of, and says whether it was this socket.
 #[inline(always)]
 fn was_told(subject: &Subject, socket: Ptr) -> bool {
-    let Some(entry) = TASKS.get_ptr_mut(&subject.tid) else { return false };
+    let Some(entry) = TASKS.get_ptr_mut(&task_key(subject.tid)) else { return false };
     // SAFETY: a live map value; this task is the only one to write its entry.
     let told = unsafe { core::mem::replace(&mut (*entry).told, 0) };
     told != 0 && told == socket.0

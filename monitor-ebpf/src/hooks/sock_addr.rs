@@ -12,7 +12,7 @@ use monitor_common::network::{Address, address, mapped};
 use super::security::{class_of, report_address};
 use crate::filter::{self, Subject};
 use crate::kernel::sock::{AF_INET, AF_INET6};
-use crate::maps::TASKS;
+use crate::maps::{TASKS, task_key};
 
 /// What is read of the context. Each field by a load of its own, of its own width: the verifier rewrites them.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ fn tell(kind: EventKind, target: Target) -> Option<()> {
     filter::compare_creds(&subject, subject.task);
     filter::compare(&subject, subject.task);
     report_address(&subject, kind, target.family, &target.addr, target.port);
-    let entry = TASKS.get_ptr_mut(&subject.tid)?;
+    let entry = TASKS.get_ptr_mut(&task_key(subject.tid))?;
     // SAFETY: a live map value; this task is the only one to write its entry.
     unsafe { (*entry).told = target.socket };
     Some(())

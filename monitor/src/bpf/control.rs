@@ -41,7 +41,7 @@ pub struct Control {
     cgroups: HashMap<MapData, u64, CgroupPod>,
     containers: HashMap<MapData, u64, ContainerPod>,
     storage: HashMap<MapData, u64, u64>,
-    tasks: HashMap<MapData, u32, TaskPod>,
+    tasks: HashMap<MapData, u64, TaskPod>,
 }
 
 impl Control {
@@ -139,13 +139,13 @@ impl Control {
     /// # Errors
     /// The map is full, or the kernel refused.
     pub fn add_task(&mut self, tid: u32, entry: TaskEntry) -> Result<(), String> {
-        ignore_existing(self.tasks.insert(tid, TaskPod(entry), NOEXIST), "TASKS")
+        ignore_existing(self.tasks.insert(u64::from(tid), TaskPod(entry), NOEXIST), "TASKS")
     }
 
     /// Forgets a task.
     pub fn remove_task(&mut self, tid: u32) {
         // Gone already: the kernel side removes tasks at their exit.
-        let _ = self.tasks.remove(&tid);
+        let _ = self.tasks.remove(&u64::from(tid));
     }
 }
 
