@@ -4,12 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal};
 
-use crate::cgroups::Branch;
+use crate::cgroups::{self, Branch};
 use crate::process::{self, Service};
 
 /// The programs of the machine that this takes.
@@ -137,6 +137,17 @@ impl Systemd {
         Ok(())
     }
 
+    /// Waits until no process is left in its cgroups.
+    fn wait_until_empty(&self) {
+        let events = self.cgroup.join("cgroup.events");
+        let deadline = Instant::now() + self.limit;
+        while fs::read_to_string(&events).is_ok_and(|events| events.contains("populated 1"))
+            && Instant::now() < deadline
+        {
+            std::thread::yield_now();
+        }
+    }
+
     fn control(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new("nsenter");
         command.args(["--mount", "--pid", "--cgroup", "--target", &self.pid.to_string(), "systemctl"]);
@@ -154,6 +165,9 @@ impl Drop for Systemd {
         if let Some(service) = self.service.take() {
             service.kill();
         }
+        // What was in its PID namespace ends a moment later, and listens until then.
+        self.wait_until_empty();
+        cgroups::remove_tree(&self.cgroup);
     }
 }
 

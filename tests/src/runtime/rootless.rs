@@ -4,18 +4,19 @@
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::mount::{MountFlags, MountPropagationFlags};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use super::docker::run_args;
 use super::podman::IMAGE;
@@ -77,6 +78,8 @@ pub(super) struct Rootless {
     cgroups: Cgroups,
     /// His cgroup.
     branch: PathBuf,
+    /// The cgroup namespace that has it as its root, where it is his.
+    view: Option<File>,
     live: Vec<String>,
     service: Option<Service>,
     /// Files of the machine that were missing, and have nothing in them.
@@ -108,11 +111,13 @@ impl Rootless {
         fs::write(folder.join("containers.conf"), CONFIGURATION.replace("@RUNTIME@", runtime))?;
         fs::write(folder.join("storage.conf"), STORAGE)?;
         fs::create_dir(&branch).with_context(|| format!("cannot make {}", branch.display()))?;
+        let mut view = None;
         if cgroups == Cgroups::Delegated {
             fs::create_dir(branch.join("login"))?;
             for place in [branch.clone(), branch.join("login")] {
                 delegate(&place)?;
             }
+            view = Some(view_from(&branch)?);
         }
         let program = need("podman")?;
         // What is missing cannot be mounted over.
@@ -124,7 +129,7 @@ impl Rootless {
             }
         }
         let mut podman =
-            Self { env, program, folder, cgroups, branch, live: Vec::new(), service: None, made };
+            Self { env, program, folder, cgroups, branch, view, live: Vec::new(), service: None, made };
         let image = image(&podman.env)?;
         fs::set_permissions(&image, fs::Permissions::from_mode(0o644))?;
         let mut import = podman.command()?;
@@ -159,7 +164,7 @@ impl Rootless {
         command.env("CONTAINERS_STORAGE_CONF", self.folder.join("storage.conf"));
         command.env("TMPDIR", self.folder.join("run"));
         command.current_dir(self.folder.join("home")).arg("--cgroup-manager=cgroupfs");
-        become_user(&mut command, &self.folder, &self.branch, self.cgroups)?;
+        become_user(&mut command, &self.folder, &self.branch, self.view.as_ref())?;
         Ok(command)
     }
 
@@ -207,33 +212,58 @@ fn delegate(cgroup: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A cgroup namespace with this cgroup as its root. It is made before there is anything in the cgroup: once controllers are
+/// handed down from it, no process may be in it (cgroups(7), "no internal processes").
+#[expect(unsafe_code, reason = "pre_exec")]
+fn view_from(cgroup: &Path) -> anyhow::Result<File> {
+    let inside = OpenOptions::new().write(true).open(cgroup.join("cgroup.procs"))?;
+    let mut command = Command::new("cat");
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let enter = move || {
+        (&inside).write_all(b"0")?;
+        // SAFETY: the new process has one thread, and is to share nothing.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }?;
+        Ok(())
+    };
+    // SAFETY: only system calls are made, with a file that is open already.
+    unsafe {
+        command.pre_exec(enter);
+    }
+    let mut holder = command.spawn().context("cannot start cat")?;
+    let view = File::open(format!("/proc/{}/ns/cgroup", holder.id()));
+    // It ends with its input.
+    drop(holder.stdin.take());
+    holder.wait()?;
+    Ok(view?)
+}
+
 /// The process goes to the user's cgroup, to a mount namespace in which the machine knows him, and becomes him. Where
 /// cgroups are delegated, his branch is the root of all that it sees: Podman would otherwise see one of version 1.
 #[expect(unsafe_code, reason = "pre_exec")]
-fn become_user(command: &mut Command, folder: &Path, branch: &Path, cgroups: Cgroups) -> anyhow::Result<()> {
-    let procs = |cgroup: &Path| OpenOptions::new().write(true).open(cgroup.join("cgroup.procs"));
-    let outer = procs(branch)?;
-    let login: Option<File> = match cgroups {
-        Cgroups::Delegated => Some(procs(&branch.join("login"))?),
-        Cgroups::Callers => None,
-    };
+fn become_user(
+    command: &mut Command,
+    folder: &Path,
+    branch: &Path,
+    view: Option<&File>,
+) -> anyhow::Result<()> {
+    let cgroup = if view.is_some() { branch.join("login") } else { branch.to_owned() };
+    let cgroup = OpenOptions::new().write(true).open(cgroup.join("cgroup.procs"))?;
+    let view = view.map(File::try_clone).transpose()?;
     let mut binds = Vec::new();
     for (name, _) in FILES {
         let c = |path: &Path| CString::new(path.as_os_str().as_bytes());
         binds.push((c(&folder.join(name))?, c(&Path::new("/etc").join(name))?));
     }
     let enter = move || {
-        (&outer).write_all(b"0")?;
-        let view = if login.is_some() { UnshareFlags::NEWCGROUP } else { UnshareFlags::empty() };
+        (&cgroup).write_all(b"0")?;
         // SAFETY: the new process has one thread, and is to share nothing.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS | view) }?;
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
         rustix::mount::mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-        if let Some(login) = &login {
+        if let Some(view) = &view {
+            rustix::thread::move_into_link_name_space(view.as_fd(), Some(LinkNameSpaceType::ControlGroup))?;
             // Between the two: a file system is not mounted over itself.
             rustix::mount::mount(c"tmpfs", c"/sys/fs/cgroup", c"tmpfs", MountFlags::empty(), None)?;
             rustix::mount::mount(c"cgroup2", c"/sys/fs/cgroup", c"cgroup2", MountFlags::empty(), None)?;
-            let mut login: &File = login;
-            login.write_all(b"0")?;
         }
         for (from, to) in &binds {
             rustix::mount::mount_bind(from.as_c_str(), to.as_c_str())?;

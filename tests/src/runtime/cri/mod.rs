@@ -284,7 +284,13 @@ impl Cri {
     }
 }
 
+/// One that was killed leaves its socket.
+fn remove_socket(folder: &Path) {
+    let _ = fs::remove_file(folder.join("containerd.sock"));
+}
+
 fn start(env: &Env, folder: &Path) -> anyhow::Result<Service> {
+    remove_socket(folder);
     let mut command = Command::new(need("containerd")?);
     command.arg("--config").arg(folder.join("config.toml"));
     let mut daemon = Service::start(&mut command, &folder.join("containerd.log"))?;
@@ -294,6 +300,7 @@ fn start(env: &Env, folder: &Path) -> anyhow::Result<Service> {
 }
 
 fn start_in_systemd(env: &Env, folder: &Path) -> anyhow::Result<Systemd> {
+    remove_socket(folder);
     let (program, config) = (need("containerd")?, folder.join("config.toml"));
     let line = format!("{} --config {}", program.display(), config.display());
     let systemd = Systemd::start(&env.branch, &folder.join("systemd"), &line, env.limit)?;
