@@ -38,7 +38,7 @@ pub(crate) static STORAGE: HashMap<u64, u64, 16_384> = HashMap::new();
 #[btf_map]
 pub(crate) static TASKS: HashMap<u64, TaskEntry, 32_768> = HashMap::new();
 
-/// A thread's key in [`TASKS`]: the kernel compares keys of eight bytes at once, and those of four one by one (`memcmp()`,
+/// A thread's key in [`TASKS`]: the kernel compares eight bytes at once, and fewer one by one (`memcmp()`,
 /// `lib/string.c`), at every look-up.
 #[inline(always)]
 pub(crate) fn task_key(tid: u32) -> u64 {

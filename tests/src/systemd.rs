@@ -95,10 +95,16 @@ impl Systemd {
         fs::write(branch.outside().join("cgroup.procs"), started.pid().to_string())?;
         let mut systemd = Self { service: Some(started), pid, cgroup, limit };
         let service = systemd.cgroup.join("system.slice").join(UNIT);
-        if let Some(started) = &mut systemd.service {
-            started.wait_until(limit, || !processes(&service).is_empty())?;
-        }
+        systemd.wait_until(|| !processes(&service).is_empty())?;
         Ok(systemd)
+    }
+
+    /// Waits until `ready` says so.
+    ///
+    /// # Errors
+    /// systemd ends before that, or the time is over.
+    pub fn wait_until(&mut self, ready: impl FnMut() -> bool) -> anyhow::Result<()> {
+        self.service.as_mut().context("systemd was ended")?.wait_until(self.limit, ready)
     }
 
     /// The service's main process, as the machine numbers it.

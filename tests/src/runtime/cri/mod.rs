@@ -179,10 +179,10 @@ impl Cri {
     /// # Errors
     /// It does not become ready.
     pub fn start_daemon(&mut self) -> anyhow::Result<()> {
-        match &self.systemd {
+        match &mut self.systemd {
             Some(systemd) => {
                 systemd.start_service()?;
-                wait_in_systemd(&self.env, &self.folder)?;
+                systemd.wait_until(|| UnixStream::connect(self.folder.join("containerd.sock")).is_ok())?;
             }
             None => self.daemon = Some(start(&self.env, &self.folder)?),
         }
@@ -303,22 +303,9 @@ fn start_in_systemd(env: &Env, folder: &Path) -> anyhow::Result<Systemd> {
     remove_socket(folder);
     let (program, config) = (need("containerd")?, folder.join("config.toml"));
     let line = format!("{} --config {}", program.display(), config.display());
-    let systemd = Systemd::start(&env.branch, &folder.join("systemd"), &line, env.limit)?;
-    wait_in_systemd(env, folder)?;
+    let mut systemd = Systemd::start(&env.branch, &folder.join("systemd"), &line, env.limit)?;
+    systemd.wait_until(|| UnixStream::connect(folder.join("containerd.sock")).is_ok())?;
     Ok(systemd)
-}
-
-/// Until the service's daemon listens.
-fn wait_in_systemd(env: &Env, folder: &Path) -> anyhow::Result<()> {
-    let deadline = Instant::now() + env.limit;
-    while UnixStream::connect(folder.join("containerd.sock")).is_err() {
-        if Instant::now() >= deadline {
-            bail!("containerd does not listen in systemd");
-        }
-        stop::check()?;
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
 }
 
 fn connect(env: &Env, folder: &Path, tokio: &tokio::runtime::Runtime) -> anyhow::Result<Connection> {
